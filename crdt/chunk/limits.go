@@ -1,0 +1,32 @@
+package chunk
+
+// Limits on what is decoded. Each is far above what an editor produces and low
+// enough that a few hostile bytes cannot take a machine's memory.
+const (
+	// MaxChangeBytes caps one change, inflated. A paste of a large file fits.
+	MaxChangeBytes = 64 << 20
+	// MaxDocumentBytes caps the inflated columns of one document chunk, and
+	// separately the changes expanded from it: 260,000 one-edit changes take
+	// 30 MB.
+	MaxDocumentBytes = 512 << 20
+	// MaxOps caps the operations of one change, which run-length encoding can
+	// make from a few bytes: deleting two million characters at once fits.
+	MaxOps = 1 << 21
+	// maxFreeOps is how many operations that create something a change may hold
+	// whatever its size; beyond it, opsPerByte for each of its bytes. A core
+	// spends some 700 bytes on each, however little the wire did.
+	maxFreeOps = 1 << 18
+	opsPerByte = 8
+	// MaxDocumentOps caps the operations of a document chunk.
+	MaxDocumentOps = 1 << 24
+	// MaxDocumentChanges caps the changes of a document chunk.
+	MaxDocumentChanges = 1 << 22
+	// MaxActorBytes caps an actor id; they are 16 bytes in practice.
+	MaxActorBytes = 256
+	// MaxDeps caps the dependencies of one change: as many peers as may have
+	// edited at once.
+	MaxDeps = 1 << 16
+	// MaxCounter caps operation counters and sequence numbers: the core keeps
+	// them in 32 bits and stops the process on a larger one.
+	MaxCounter = 1<<32 - 1
+)
