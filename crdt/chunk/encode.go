@@ -1,0 +1,359 @@
+package chunk
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"syncline/crdt/id"
+)
+
+// intEncoder run-length encodes integers in the one form that the decoders take.
+type intEncoder struct {
+	out     []byte
+	signed  bool
+	run     int // length of the current run of equal values or nulls
+	val     uint64
+	null    bool
+	literal []uint64 // values that each stood alone
+	any     bool     // something but nulls was seen
+}
+
+func (e *intEncoder) add(v uint64, ok bool) {
+	if ok {
+		e.any = true
+	} else {
+		v = 0
+	}
+	if e.run > 0 && e.null == !ok && e.val == v {
+		e.run++
+		return
+	}
+	e.flushRun()
+	e.val, e.null, e.run = v, !ok, 1
+}
+
+func (e *intEncoder) value(v uint64) {
+	if e.signed {
+		e.out = AppendInt(e.out, int64(v))
+	} else {
+		e.out = AppendUint(e.out, v)
+	}
+}
+
+// flushRun moves the current run to the literal or to the output.
+func (e *intEncoder) flushRun() {
+	switch {
+	case e.run == 0:
+	case e.null:
+		e.flushLiteral()
+		e.out = AppendUint(append(e.out, 0), uint64(e.run))
+	case e.run == 1:
+		e.literal = append(e.literal, e.val)
+	default:
+		e.flushLiteral()
+		e.out = AppendInt(e.out, int64(e.run))
+		e.value(e.val)
+	}
+	e.run = 0
+}
+
+func (e *intEncoder) flushLiteral() {
+	if len(e.literal) == 0 {
+		return
+	}
+	e.out = AppendInt(e.out, -int64(len(e.literal)))
+	for _, v := range e.literal {
+		e.value(v)
+	}
+	e.literal = e.literal[:0]
+}
+
+// finish returns the column, empty if it holds only nulls.
+func (e *intEncoder) finish() []byte {
+	if !e.any {
+		return nil
+	}
+	e.flushRun()
+	e.flushLiteral()
+	return e.out
+}
+
+func (e *intEncoder) reset() {
+	*e = intEncoder{out: e.out[:0], signed: e.signed, literal: e.literal[:0]}
+}
+
+// deltaEncoder encodes the differences of integers.
+type deltaEncoder struct {
+	intEncoder
+	abs int64
+}
+
+func (e *deltaEncoder) add(v int64, ok bool) {
+	if !ok {
+		e.intEncoder.add(0, false)
+		return
+	}
+	e.intEncoder.add(uint64(v-e.abs), true)
+	e.abs = v
+}
+
+func (e *deltaEncoder) reset() { e.intEncoder.reset(); e.abs = 0 }
+
+// stringEncoder run-length encodes strings.
+type stringEncoder struct {
+	out     []byte
+	run     int
+	val     string
+	null    bool
+	literal []string
+	any     bool
+}
+
+func (e *stringEncoder) add(v string, ok bool) {
+	if ok {
+		e.any = true
+	} else {
+		v = ""
+	}
+	if e.run > 0 && e.null == !ok && e.val == v {
+		e.run++
+		return
+	}
+	e.flushRun()
+	e.val, e.null, e.run = v, !ok, 1
+}
+
+func (e *stringEncoder) value(v string) {
+	e.out = append(AppendUint(e.out, uint64(len(v))), v...)
+}
+
+func (e *stringEncoder) flushRun() {
+	switch {
+	case e.run == 0:
+	case e.null:
+		e.flushLiteral()
+		e.out = AppendUint(append(e.out, 0), uint64(e.run))
+	case e.run == 1:
+		e.literal = append(e.literal, e.val)
+	default:
+		e.flushLiteral()
+		e.out = AppendInt(e.out, int64(e.run))
+		e.value(e.val)
+	}
+	e.run = 0
+}
+
+func (e *stringEncoder) flushLiteral() {
+	if len(e.literal) == 0 {
+		return
+	}
+	e.out = AppendInt(e.out, -int64(len(e.literal)))
+	for _, v := range e.literal {
+		e.value(v)
+	}
+	e.literal = e.literal[:0]
+}
+
+func (e *stringEncoder) finish() []byte {
+	if !e.any {
+		return nil
+	}
+	e.flushRun()
+	e.flushLiteral()
+	return e.out
+}
+
+func (e *stringEncoder) reset() {
+	*e = stringEncoder{out: e.out[:0], literal: e.literal[:0]}
+}
+
+// boolEncoder encodes booleans.
+type boolEncoder struct {
+	out []byte
+	run uint64
+	val bool
+	any bool // a true was seen
+}
+
+func (e *boolEncoder) add(v bool) {
+	if v != e.val {
+		e.out = AppendUint(e.out, e.run)
+		e.run, e.val = 0, v
+	}
+	e.run++
+	e.any = e.any || v
+}
+
+// finish returns the column, empty if it has no rows.
+func (e *boolEncoder) finish() []byte {
+	if e.run > 0 {
+		e.out = AppendUint(e.out, e.run)
+		e.run = 0
+	}
+	return e.out
+}
+
+func (e *boolEncoder) reset() { *e = boolEncoder{out: e.out[:0]} }
+
+// The columns of a change's operations: id<<4 | type.
+const (
+	colObjActor  = 0x01
+	colObjCtr    = 0x02
+	colKeyActor  = 0x11
+	colKeyCtr    = 0x13
+	colKeyStr    = 0x15
+	colInsert    = 0x34
+	colAction    = 0x42
+	colValueMeta = 0x56
+	colValue     = 0x57
+	colPredCount = 0x70
+	colPredActor = 0x71
+	colPredCtr   = 0x73
+	colExpand    = 0x94
+	colMarkName  = 0xa5
+)
+
+// opEncoder turns operations into the columns of a change.
+type opEncoder struct {
+	objActor, objCtr     intEncoder
+	keyActor             intEncoder
+	keyCtr               deltaEncoder
+	keyStr               stringEncoder
+	insert               boolEncoder
+	action, valueMeta    intEncoder
+	value                []byte
+	predCount, predActor intEncoder
+	predCtr              deltaEncoder
+	expand               boolEncoder
+	markName             stringEncoder
+	table, body          []byte
+}
+
+func newOpEncoder() *opEncoder {
+	e := new(opEncoder)
+	e.reset()
+	return e
+}
+
+func (e *opEncoder) reset() {
+	for _, c := range []*intEncoder{&e.objActor, &e.objCtr, &e.keyActor, &e.action, &e.valueMeta, &e.predCount, &e.predActor} {
+		c.reset()
+	}
+	e.keyCtr.signed, e.predCtr.signed = true, true
+	e.keyCtr.reset()
+	e.predCtr.reset()
+	e.keyStr.reset()
+	e.markName.reset()
+	e.insert.reset()
+	e.expand.reset()
+	e.value = e.value[:0]
+}
+
+func (e *opEncoder) add(op *Op) {
+	e.objActor.add(uint64(op.Obj.Actor), op.Obj.Ctr > 0)
+	e.objCtr.add(op.Obj.Ctr, op.Obj.Ctr > 0)
+	e.keyActor.add(uint64(op.Elem.Actor), op.IsElem && op.Elem.Ctr > 0)
+	e.keyCtr.add(int64(op.Elem.Ctr), op.IsElem)
+	e.keyStr.add(op.Key, !op.IsElem)
+	e.insert.add(op.Insert)
+	e.action.add(uint64(op.Action), true)
+	e.valueMeta.add(uint64(len(op.Value.Raw))<<4|uint64(op.Value.Type&15), true)
+	e.value = append(e.value, op.Value.Raw...)
+	e.predCount.add(uint64(len(op.Pred)), true)
+	for _, p := range op.Pred {
+		e.predActor.add(uint64(p.Actor), true)
+		e.predCtr.add(int64(p.Ctr), true)
+	}
+	e.expand.add(op.Expand)
+	e.markName.add(op.MarkName, op.HasMark)
+}
+
+// Header is what a change says of itself before its operations.
+type Header struct {
+	Actor       id.Actor
+	Seq         uint64
+	StartOp     uint64
+	Time        int64
+	Message     string
+	Deps        []id.Hash
+	OtherActors []id.Actor
+	Extra       []byte
+}
+
+// finish writes the chunk around the columns.
+func (e *opEncoder) finish(h *Header) []byte {
+	b := e.body[:0]
+	b = AppendUint(b, uint64(len(h.Deps)))
+	for i := range h.Deps {
+		b = append(b, h.Deps[i][:]...)
+	}
+	b = append(AppendUint(b, uint64(len(h.Actor))), h.Actor...)
+	b = AppendUint(b, h.Seq)
+	b = AppendUint(b, h.StartOp)
+	b = AppendInt(b, h.Time)
+	b = append(AppendUint(b, uint64(len(h.Message))), h.Message...)
+	b = AppendUint(b, uint64(len(h.OtherActors)))
+	for _, a := range h.OtherActors {
+		b = append(AppendUint(b, uint64(len(a))), a...)
+	}
+	var expand []byte
+	if e.expand.any {
+		expand = e.expand.finish()
+	}
+	columns := [...]struct {
+		spec uint64
+		data []byte
+	}{
+		{colObjActor, e.objActor.finish()}, {colObjCtr, e.objCtr.finish()},
+		{colKeyActor, e.keyActor.finish()}, {colKeyCtr, e.keyCtr.finish()}, {colKeyStr, e.keyStr.finish()},
+		{colInsert, e.insert.finish()}, {colAction, e.action.finish()},
+		{colValueMeta, e.valueMeta.finish()}, {colValue, e.value},
+		{colPredCount, e.predCount.finish()}, {colPredActor, e.predActor.finish()}, {colPredCtr, e.predCtr.finish()},
+		{colExpand, expand}, {colMarkName, e.markName.finish()},
+	}
+	n := 0
+	t := e.table[:0]
+	for _, c := range columns {
+		if len(c.data) > 0 {
+			n++
+			t = AppendUint(AppendUint(t, c.spec), uint64(len(c.data)))
+		}
+	}
+	b = append(AppendUint(b, uint64(n)), t...)
+	for _, c := range columns {
+		b = append(b, c.data...)
+	}
+	b = append(b, h.Extra...)
+	e.table, e.body = t, b
+	return frame(typeChange, b)
+}
+
+// Encode writes a change as a type 1 chunk in the canonical form that
+// ParseChange takes. It does not validate, so that a test can write a change
+// that no honest author would.
+func Encode(h Header, ops []Op) ([]byte, error) {
+	for i := range ops {
+		for _, r := range append([]Ref{ops[i].Obj, ops[i].Elem}, ops[i].Pred...) {
+			if int(r.Actor) > len(h.OtherActors) {
+				return nil, fmt.Errorf("encode change: operation %d names actor %d of %d", i, r.Actor, len(h.OtherActors)+1)
+			}
+		}
+	}
+	e := newOpEncoder()
+	for i := range ops {
+		e.add(&ops[i])
+	}
+	return e.finish(&h), nil
+}
+
+// frame puts the header of a chunk before its body.
+func frame(typ byte, body []byte) []byte {
+	out := make([]byte, 0, headerMax+len(body))
+	out = append(out, magic...)
+	out = append(out, 0, 0, 0, 0, typ)
+	out = AppendUint(out, uint64(len(body)))
+	out = append(out, body...)
+	sum := sha256.Sum256(out[8:])
+	copy(out[4:], sum[:4])
+	return out
+}
