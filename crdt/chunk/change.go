@@ -22,19 +22,31 @@ func ParseChange(b []byte) (*Change, error) {
 	if typ != typeChange {
 		return nil, malformed("a document chunk stands where a change is expected")
 	}
-	return parseChange(whole, body)
-}
-
-func parseChange(whole, body []byte) (*Change, error) {
 	hash, err := hashOf(whole)
 	if err != nil {
 		return nil, err
 	}
+	return parseChange(whole, body, hash, actorTable{})
+}
+
+// actorTable keeps one copy of each actor id that the changes of a batch name.
+type actorTable map[string]id.Actor
+
+func (t actorTable) intern(b []byte) id.Actor {
+	a, ok := t[string(b)]
+	if !ok {
+		a = id.Actor(b)
+		t[string(a)] = a
+	}
+	return a
+}
+
+func parseChange(whole, body []byte, hash id.Hash, actors actorTable) (*Change, error) {
 	if len(whole) > MaxChangeBytes {
 		return nil, malformed("change %s has %d bytes; the limit is %d", hash, len(whole), MaxChangeBytes)
 	}
 	c := &Change{Hash: hash, raw: whole, body: len(whole) - len(body)}
-	if err := c.readHeader(); err != nil {
+	if err := c.readHeader(actors); err != nil {
 		return nil, malformed("change %s: %w", hash, err)
 	}
 	if err := c.validateOps(); err != nil {
@@ -44,7 +56,7 @@ func parseChange(whole, body []byte) (*Change, error) {
 }
 
 // readHeader reads everything before the column table.
-func (c *Change) readHeader() error {
+func (c *Change) readHeader(actors actorTable) error {
 	r := &reader{buf: c.raw, off: c.body}
 	n, err := r.uint()
 	if err != nil {
@@ -61,7 +73,7 @@ func (c *Change) readHeader() error {
 			return fmt.Errorf("deps are not in ascending order")
 		}
 	}
-	if c.Actor, err = r.actor(); err != nil {
+	if c.Actor, err = r.actor(actors); err != nil {
 		return fmt.Errorf("actor: %w", err)
 	}
 	if c.Seq, err = r.uint(); err != nil || c.Seq == 0 || c.Seq > MaxCounter {
@@ -88,7 +100,7 @@ func (c *Change) readHeader() error {
 		return fmt.Errorf("claims %d other actors", n)
 	}
 	for range n {
-		a, err := r.actor()
+		a, err := r.actor(actors)
 		if err != nil {
 			return fmt.Errorf("other actors: %w", err)
 		}
@@ -109,7 +121,7 @@ func orRange(err error) error {
 }
 
 // actor reads a length-prefixed actor id.
-func (r *reader) actor() (id.Actor, error) {
+func (r *reader) actor(actors actorTable) (id.Actor, error) {
 	b, err := r.prefixed()
 	if err != nil {
 		return "", err
@@ -117,7 +129,7 @@ func (r *reader) actor() (id.Actor, error) {
 	if len(b) > MaxActorBytes {
 		return "", fmt.Errorf("has %d bytes; the limit is %d", len(b), MaxActorBytes)
 	}
-	return id.Actor(b), nil
+	return actors.intern(b), nil
 }
 
 // opColumns are the column bytes of a change, empty where a column is absent.

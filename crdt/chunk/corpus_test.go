@@ -77,3 +77,91 @@ func reencode(t testing.TB, c *Change) []byte {
 	}
 	return raw
 }
+
+func TestDocumentsOfJavaScript(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(shared(t, "corpus", "histories"), "*.automerge"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes, err := ParseDocument(b)
+		if err != nil {
+			t.Errorf("%s: %v", filepath.Base(f), err)
+			continue
+		}
+		want := map[string]bool{}
+		for _, raw := range rawChanges(t, f[:len(f)-len(".automerge")]+".changes") {
+			c, err := ParseChange(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[string(c.Raw())] = true
+		}
+		for _, c := range changes {
+			if !want[string(c.Raw())] {
+				t.Errorf("%s: change %s is not one of the history", filepath.Base(f), c.Hash)
+			}
+			delete(want, string(c.Raw()))
+		}
+		if len(want) > 0 {
+			t.Errorf("%s: %d changes are missing", filepath.Base(f), len(want))
+		}
+	}
+}
+
+func TestPaperDocument(t *testing.T) {
+	for name, n := range map[string]int{"paper-js-1op": 259779, "paper-js-100ops": 2599} {
+		b, err := os.ReadFile(shared(t, "corpus", "documents", name+".automerge"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes, err := ParseChunks(b)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(changes) != n {
+			t.Errorf("%s: %d changes, want %d", name, len(changes), n)
+		}
+	}
+}
+
+func BenchmarkParseDocument(b *testing.B) {
+	raw, err := os.ReadFile(shared(b, "corpus", "documents", "paper-js-1op.automerge"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		changes, err := ParseDocument(raw)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += len(changes)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "changes/s")
+}
+
+func BenchmarkParseChange(b *testing.B) {
+	doc, err := os.ReadFile(shared(b, "corpus", "documents", "paper-js-1op.automerge"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	changes, err := ParseDocument(doc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, bytes := 0, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := ParseChange(changes[n%len(changes)].Raw())
+		if err != nil {
+			b.Fatal(err)
+		}
+		n++
+		bytes += len(c.Raw())
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "changes/s")
+	b.ReportMetric(float64(bytes)/1e6/b.Elapsed().Seconds(), "MB/s")
+}

@@ -281,7 +281,7 @@ type Header struct {
 }
 
 // finish writes the chunk around the columns.
-func (e *opEncoder) finish(h *Header) []byte {
+func (e *opEncoder) finish(h *Header) (raw []byte, hash id.Hash, bodyAt int) {
 	b := e.body[:0]
 	b = AppendUint(b, uint64(len(h.Deps)))
 	for i := range h.Deps {
@@ -343,17 +343,21 @@ func Encode(h Header, ops []Op) ([]byte, error) {
 	for i := range ops {
 		e.add(&ops[i])
 	}
-	return e.finish(&h), nil
+	raw, _, _ := e.finish(&h)
+	return raw, nil
 }
 
 // frame puts the header of a chunk before its body.
-func frame(typ byte, body []byte) []byte {
-	out := make([]byte, 0, headerMax+len(body))
-	out = append(out, magic...)
-	out = append(out, 0, 0, 0, 0, typ)
-	out = AppendUint(out, uint64(len(body)))
-	out = append(out, body...)
-	sum := sha256.Sum256(out[8:])
-	copy(out[4:], sum[:4])
-	return out
+func frame(typ byte, body []byte) (raw []byte, hash id.Hash, bodyAt int) {
+	var size [10]byte
+	length := AppendUint(size[:0], uint64(len(body)))
+	raw = make([]byte, 0, 9+len(length)+len(body))
+	raw = append(raw, magic...)
+	raw = append(raw, 0, 0, 0, 0, typ)
+	raw = append(raw, length...)
+	bodyAt = len(raw)
+	raw = append(raw, body...)
+	hash = sha256.Sum256(raw[8:])
+	copy(raw[4:], hash[:4])
+	return raw, hash, bodyAt
 }

@@ -17,10 +17,11 @@ const (
 	// spends some 700 bytes on each, however little the wire did.
 	maxFreeOps = 1 << 18
 	opsPerByte = 8
-	// MaxDocumentOps caps the operations of a document chunk.
-	MaxDocumentOps = 1 << 24
-	// MaxDocumentChanges caps the changes of a document chunk.
-	MaxDocumentChanges = 1 << 22
+	// A document chunk may hold freeDocumentRows operations, and as many changes,
+	// whatever its size; beyond it, documentRowsPerByte for each inflated byte.
+	// Text costs a byte for each character, so that histories stay far below.
+	freeDocumentRows    = 1 << 19
+	documentRowsPerByte = 16
 	// MaxActorBytes caps an actor id; they are 16 bytes in practice.
 	MaxActorBytes = 256
 	// MaxDeps caps the dependencies of one change: as many peers as may have

@@ -40,6 +40,7 @@ type runs struct {
 	left int // values left in this run
 	rows int // rows left behind this run
 	kind runKind
+	lax  bool // take any encoding of the rows, as in document chunks, where hashes decide
 }
 
 // header reads the header of the next run.
@@ -56,12 +57,12 @@ func (r *runs) header() error {
 		return err
 	}
 	switch {
-	case n == 1:
+	case n == 1 && !r.lax:
 		return errRunOfOne
-	case n > 1:
+	case n > 0:
 		r.kind = sameRun
 	case n < 0:
-		if prev == literalRun {
+		if prev == literalRun && !r.lax {
 			return errRunSplit
 		}
 		if n == math.MinInt64 {
@@ -69,7 +70,7 @@ func (r *runs) header() error {
 		}
 		n, r.kind = -n, literalRun
 	default:
-		if prev == nullRun {
+		if prev == nullRun && !r.lax {
 			return errRunSplit
 		}
 		u, err := r.uint()
@@ -82,7 +83,7 @@ func (r *runs) header() error {
 		if u > uint64(r.rows) {
 			return errRows
 		}
-		if prev == noRun && u == uint64(r.rows) {
+		if prev == noRun && u == uint64(r.rows) && !r.lax {
 			return errOnlyNulls
 		}
 		n, r.kind = int64(u), nullRun
@@ -140,7 +141,7 @@ func (c *intColumn) next() (uint64, bool, error) {
 			if err != nil {
 				return 0, false, err
 			}
-			if (prev == sameRun || prev == literalRun) && v == c.val {
+			if (prev == sameRun || prev == literalRun) && v == c.val && !c.lax {
 				return 0, false, errRunSplit
 			}
 			c.val, c.fresh = v, true
@@ -159,7 +160,7 @@ func (c *intColumn) next() (uint64, bool, error) {
 		if err != nil {
 			return 0, false, err
 		}
-		if v == c.val {
+		if v == c.val && !c.lax {
 			return 0, false, errRunSplit
 		}
 		c.val = v
@@ -315,7 +316,7 @@ func (c *stringColumn) next() (string, bool, error) {
 			if err != nil {
 				return "", false, err
 			}
-			if (prev == sameRun || prev == literalRun) && v == c.val {
+			if (prev == sameRun || prev == literalRun) && v == c.val && !c.lax {
 				return "", false, errRunSplit
 			}
 			c.val, c.fresh = v, true
@@ -334,7 +335,7 @@ func (c *stringColumn) next() (string, bool, error) {
 		if err != nil {
 			return "", false, err
 		}
-		if v == c.val {
+		if v == c.val && !c.lax {
 			return "", false, errRunSplit
 		}
 		c.val = v

@@ -1,0 +1,221 @@
+package chunk
+
+import (
+	"fmt"
+	"slices"
+
+	"syncline/crdt/id"
+)
+
+// ParseChunks decodes concatenated chunks of any type, validating every change.
+// A document chunk is expanded into its changes. The result keeps b, which must
+// not be modified afterwards.
+func ParseChunks(b []byte) ([]*Change, error) {
+	var out []*Change
+	actors := actorTable{}
+	for len(b) > 0 {
+		typ, whole, body, rest, err := split(b)
+		if err != nil {
+			return nil, err
+		}
+		hash, err := hashOf(whole)
+		if err != nil {
+			return nil, err
+		}
+		if typ == typeDocument {
+			changes, err := expand(body, actors)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, changes...)
+		} else {
+			c, err := parseChange(whole, body, hash, actors)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, c)
+		}
+		b = rest
+	}
+	return out, nil
+}
+
+// ParseDocument expands one document chunk into the changes it stands for, in
+// an order in which deps come first. Their hashes are checked against the heads
+// that the chunk states.
+func ParseDocument(b []byte) ([]*Change, error) {
+	typ, whole, body, rest, err := split(b)
+	if err != nil {
+		return nil, err
+	}
+	if typ != typeDocument || len(rest) > 0 {
+		return nil, malformed("it is not one document chunk")
+	}
+	if _, err := hashOf(whole); err != nil {
+		return nil, err
+	}
+	return expand(body, actorTable{})
+}
+
+// The columns of a document chunk: id<<4 | type. The others are those of a change.
+const (
+	colDocIDActor    = 0x21
+	colDocIDCtr      = 0x23
+	colDocSuccCount  = 0x80
+	colDocSuccActor  = 0x81
+	colDocSuccCtr    = 0x83
+	colDocActor      = 0x01
+	colDocSeq        = 0x03
+	colDocMaxOp      = 0x13
+	colDocTime       = 0x23
+	colDocMessage    = 0x35
+	colDocDepCount   = 0x40
+	colDocDepIndex   = 0x43
+	colDocExtraMeta  = 0x56
+	colDocExtraValue = 0x57
+	deflatedColumn   = 0x08
+)
+
+// document is a document chunk on its way to changes.
+type document struct {
+	actors []id.Actor
+	heads  []id.Hash
+	budget int // inflated bytes left
+	rows   uint64
+	ops    []docOp
+	succs  []succ
+	keys   []string // of map keys and mark names, named by index from ops
+}
+
+func expand(body []byte, actors actorTable) ([]*Change, error) {
+	d := &document{budget: MaxDocumentBytes}
+	r := &reader{buf: body}
+	if err := d.readHeader(r, actors); err != nil {
+		return nil, malformed("document: %w", err)
+	}
+	changeCols, opCols, err := d.readColumns(r)
+	if err != nil {
+		return nil, malformed("document: %w", err)
+	}
+	// Indexes of the heads among the changes may follow; the heads say the same.
+	d.rows = freeDocumentRows + documentRowsPerByte*uint64(MaxDocumentBytes-d.budget)
+	if err := d.readOps(opCols); err != nil {
+		return nil, malformed("document operations: %w", err)
+	}
+	changes, err := d.rebuild(changeCols, actors)
+	if err != nil {
+		return nil, malformed("document changes: %w", err)
+	}
+	return changes, nil
+}
+
+func (d *document) readHeader(r *reader, actors actorTable) error {
+	n, err := r.uint()
+	if err != nil || n > uint64(r.rest()) {
+		return fmt.Errorf("number of actors: %w", orRange(err))
+	}
+	for range n {
+		a, err := r.actor(actors)
+		if err != nil {
+			return fmt.Errorf("actors: %w", err)
+		}
+		if k := len(d.actors); k > 0 && d.actors[k-1] >= a {
+			return fmt.Errorf("actors are not in ascending order")
+		}
+		d.actors = append(d.actors, a)
+	}
+	if n, err = r.uint(); err != nil || n > uint64(r.rest())/32 {
+		return fmt.Errorf("number of heads: %w", orRange(err))
+	}
+	for range n {
+		b, _ := r.take(32)
+		d.heads = append(d.heads, id.Hash(b))
+	}
+	return nil
+}
+
+// columnSet holds the columns of a table by their specification.
+type columnSet map[uint64][]byte
+
+// readColumns reads both column tables and then their data, inflated.
+func (d *document) readColumns(r *reader) (changes, ops columnSet, err error) {
+	type entry struct{ spec, size uint64 }
+	var tables [2][]entry
+	for i := range tables {
+		n, err := r.uint()
+		if err != nil || n > uint64(r.rest())/2 {
+			return nil, nil, fmt.Errorf("column table: %w", orRange(err))
+		}
+		for range n {
+			var e entry
+			if e.spec, err = r.uint(); err != nil {
+				return nil, nil, fmt.Errorf("column table: %w", err)
+			}
+			if e.size, err = r.uint(); err != nil {
+				return nil, nil, fmt.Errorf("column table: %w", err)
+			}
+			tables[i] = append(tables[i], e)
+		}
+	}
+	sets := [2]columnSet{{}, {}}
+	for i, table := range tables {
+		for _, e := range table {
+			data, err := r.take(e.size)
+			if err != nil {
+				return nil, nil, fmt.Errorf("column %#x: %w", e.spec, err)
+			}
+			spec := e.spec &^ deflatedColumn
+			if e.spec&deflatedColumn != 0 {
+				if data, err = inflate(data, d.budget); err != nil {
+					return nil, nil, fmt.Errorf("column %#x: %w", e.spec, err)
+				}
+			}
+			if d.budget -= len(data); d.budget < 0 {
+				return nil, nil, fmt.Errorf("its columns inflate past the limit of %d bytes", MaxDocumentBytes)
+			}
+			if _, twice := sets[i][spec]; twice {
+				return nil, nil, fmt.Errorf("column %#x stands twice", spec)
+			}
+			sets[i][spec] = data
+		}
+	}
+	return sets[0], sets[1], nil
+}
+
+// take removes a column from the set; what is left in the end is unknown.
+func (s columnSet) take(spec uint64) []byte {
+	b := s[spec]
+	delete(s, spec)
+	return b
+}
+
+func (s columnSet) empty() error {
+	for spec, b := range s {
+		if len(b) > 0 {
+			return fmt.Errorf("column %#x is unknown", spec)
+		}
+	}
+	return nil
+}
+
+// checkHeads compares the heads that the chunk states with those of its changes.
+func (d *document) checkHeads(changes []*Change) error {
+	inner := make(map[id.Hash]struct{})
+	for _, c := range changes {
+		for _, h := range c.Deps {
+			inner[h] = struct{}{}
+		}
+	}
+	var heads []id.Hash
+	for _, c := range changes {
+		if _, ok := inner[c.Hash]; !ok {
+			heads = append(heads, c.Hash)
+		}
+	}
+	id.SortHashes(heads)
+	id.SortHashes(d.heads)
+	if !slices.Equal(heads, d.heads) {
+		return fmt.Errorf("the hashes of its changes do not lead to the heads it states")
+	}
+	return nil
+}
