@@ -1,0 +1,3 @@
+package storage
+
+func runAsChild() bool { return false }

@@ -1,0 +1,46 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"syncline/crdt/id"
+)
+
+// SyncState returns what SaveSyncState last saved for a document and a remote
+// end, or nil.
+func (s *Store) SyncState(ctx context.Context, doc id.Document, remote string) ([]byte, error) {
+	var state []byte
+	err := s.row(ctx, []any{&state}, `SELECT state FROM sync_states
+		WHERE document = (SELECT id FROM documents WHERE doc = ?) AND remote = ?`, doc[:], remote)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("load the sync state of %s: %w", doc, err)
+	}
+	return state, nil
+}
+
+// SaveSyncState keeps what is known of a remote end's copy of a document; nil
+// forgets it. The remote is its storage id. Durable when it returns; errors as
+// Append's.
+func (s *Store) SaveSyncState(ctx context.Context, doc id.Document, remote string, state []byte) error {
+	err := errors.Join(checkName("remote", remote), checkBytes("sync state", state))
+	if err == nil {
+		err = s.write(ctx, entryOverhead+int64(len(state)), func(t *tx) error {
+			n, err := t.document(doc)
+			if err != nil {
+				return err
+			}
+			if state == nil {
+				return t.exec(`DELETE FROM sync_states WHERE document = ? AND remote = ?`, n, remote)
+			}
+			return t.exec(`INSERT INTO sync_states (document, remote, time_ms, state) VALUES (?, ?, ?, ?)
+				ON CONFLICT (document, remote) DO UPDATE SET time_ms = excluded.time_ms, state = excluded.state`,
+				n, remote, t.now.UnixMilli(), state)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("save the sync state of %s: %w", doc, err)
+	}
+	return nil
+}
