@@ -1,0 +1,188 @@
+package check
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
+	"syncline/crdt/id"
+)
+
+// document is a graph and its table under test.
+type document struct {
+	t testing.TB
+	g *graph.Graph
+	d *Document
+}
+
+func newDocument(t testing.TB) *document {
+	g := graph.New()
+	return &document{t, g, New(g)}
+}
+
+// add checks and adds a change, which must be accepted.
+func (d *document) add(c *chunk.Change) {
+	d.t.Helper()
+	if err := d.d.Check(c); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.g.Add(graph.MetaOf(c)); err != nil {
+		d.t.Fatal(err)
+	}
+	d.d.Add(c)
+	d.g.Publish(nil)
+}
+
+func write(t testing.TB, h chunk.Header, ops ...chunk.Op) *chunk.Change {
+	t.Helper()
+	raw, err := chunk.Encode(h, ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := chunk.ParseChange(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestHistoriesArePassed(t *testing.T) {
+	files := []string{filepath.Join("..", "chunk", "testdata", "mixed.changes")}
+	root := os.Getenv("SYNCLINE_SHARED")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared")
+	}
+	more, _ := filepath.Glob(filepath.Join(root, "corpus", "histories", "*.changes"))
+	if len(more) == 0 {
+		t.Logf("no shared corpus at %s: only the history in testdata is read", root)
+	}
+	for _, f := range append(files, more...) {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDocument(t)
+		for len(b) > 0 {
+			n := binary.LittleEndian.Uint32(b)
+			c, err := chunk.ParseChange(b[4 : 4+n])
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.add(c)
+			b = b[4+n:]
+		}
+	}
+}
+
+func str(s string) chunk.Value { return chunk.Value{Type: chunk.String, Raw: []byte(s)} }
+
+// base has a map, a list of two, a text of one, a value and a counter:
+//
+//	1 m = {}   2 l = []   3,4 elements of l   5 t = ""   6 element of t
+//	7 v = "x"  8 c = counter   9 m.k = "y"   10 a mark in t
+func base(d *document) *chunk.Change {
+	m, l, x := chunk.Ref{Ctr: 1}, chunk.Ref{Ctr: 2}, chunk.Ref{Ctr: 5}
+	c := write(d.t, chunk.Header{Actor: "a", Seq: 1, StartOp: 1},
+		chunk.Op{Key: "m", Action: chunk.MakeMap},
+		chunk.Op{Key: "l", Action: chunk.MakeList},
+		chunk.Op{Obj: l, IsElem: true, Insert: true, Action: chunk.Set, Value: str("0")},
+		chunk.Op{Obj: l, IsElem: true, Elem: chunk.Ref{Ctr: 3}, Insert: true, Action: chunk.Set, Value: str("1")},
+		chunk.Op{Key: "t", Action: chunk.MakeText},
+		chunk.Op{Obj: x, IsElem: true, Insert: true, Action: chunk.Set, Value: str("a")},
+		chunk.Op{Key: "v", Action: chunk.Set, Value: str("x")},
+		chunk.Op{Key: "c", Action: chunk.Set, Value: chunk.Value{Type: chunk.Counter, Raw: []byte{1}}},
+		chunk.Op{Obj: m, Key: "k", Action: chunk.Set, Value: str("y")},
+		chunk.Op{Obj: x, IsElem: true, Insert: true, Action: chunk.Mark, HasMark: true, MarkName: "b", Value: str("y")},
+	)
+	d.add(c)
+	return c
+}
+
+func TestRefusals(t *testing.T) {
+	ref := func(ctr uint64) chunk.Ref { return chunk.Ref{Actor: 1, Ctr: ctr} }
+	pred := func(ctr uint64) []chunk.Ref { return []chunk.Ref{ref(ctr)} }
+	cases := []struct {
+		name string
+		op   chunk.Op
+		want string
+	}{
+		{"set", chunk.Op{Key: "v", Action: chunk.Set, Pred: pred(7)}, ""},
+		{"set in map", chunk.Op{Obj: ref(1), Key: "k", Action: chunk.Set, Pred: pred(9)}, ""},
+		{"set an element", chunk.Op{Obj: ref(2), IsElem: true, Elem: ref(4), Action: chunk.Set, Pred: pred(4)}, ""},
+		{"delete text", chunk.Op{Obj: ref(5), IsElem: true, Elem: ref(6), Action: chunk.Delete, Pred: pred(6)}, ""},
+		{"insert behind a mark", chunk.Op{Obj: ref(5), IsElem: true, Elem: ref(10), Insert: true, Action: chunk.Set}, ""},
+		{"increment", chunk.Op{Key: "c", Action: chunk.Increment, Value: chunk.Value{Type: chunk.Int, Raw: []byte{1}}, Pred: pred(8)}, ""},
+		{"object is a value", chunk.Op{Obj: ref(7), Key: "k", Action: chunk.Set}, "creates no object"},
+		{"map key in a list", chunk.Op{Obj: ref(2), Key: "k", Action: chunk.Set}, "key of a list"},
+		{"element of a map", chunk.Op{Obj: ref(1), IsElem: true, Insert: true, Action: chunk.Set}, "element of a map"},
+		{"object unknown", chunk.Op{Obj: ref(11), Key: "k", Action: chunk.Set}, "no ancestor"},
+		{"element of another list", chunk.Op{Obj: ref(2), IsElem: true, Elem: ref(6), Insert: true, Action: chunk.Set}, "which it is not"},
+		{"element that is a map value", chunk.Op{Obj: ref(2), IsElem: true, Elem: ref(9), Insert: true, Action: chunk.Set}, "which it is not"},
+		{"pred under another key", chunk.Op{Key: "v", Action: chunk.Set, Pred: pred(8)}, "another key"},
+		{"pred in another map", chunk.Op{Key: "k", Action: chunk.Set, Pred: pred(9)}, "another key"},
+		{"pred is another element", chunk.Op{Obj: ref(2), IsElem: true, Elem: ref(4), Action: chunk.Set, Pred: pred(3)}, "another key"},
+		{"pred is a mark", chunk.Op{Obj: ref(5), IsElem: true, Elem: ref(10), Action: chunk.Delete, Pred: pred(10)}, "no value"},
+	}
+	for _, k := range cases {
+		d := newDocument(t)
+		b := base(d)
+		c := write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 20, Deps: []id.Hash{b.Hash}, OtherActors: []id.Actor{"a"}}, k.op)
+		before := d.d.Operations()
+		err := d.d.Check(c)
+		switch {
+		case k.want == "" && err != nil:
+			t.Errorf("%s: refused: %v", k.name, err)
+		case k.want != "" && err == nil:
+			t.Errorf("%s: accepted", k.name)
+		case k.want != "":
+			var refused *graph.RefusedError
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), k.want) {
+				t.Errorf("%s: error %q does not say %q", k.name, err, k.want)
+			}
+		}
+		if d.d.Operations() != before {
+			t.Errorf("%s: Check left %d operations, had %d", k.name, d.d.Operations(), before)
+		}
+	}
+}
+
+// A change that names an operation of a change that is there, but not among its
+// ancestors, is refused.
+func TestConcurrentOperationIsNoAncestor(t *testing.T) {
+	d := newDocument(t)
+	b := base(d)
+	d.add(write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 11, Deps: []id.Hash{b.Hash}}, chunk.Op{Key: "n", Action: chunk.MakeMap}))
+	c := write(t, chunk.Header{Actor: "c", Seq: 1, StartOp: 20, Deps: []id.Hash{b.Hash}, OtherActors: []id.Actor{"b"}},
+		chunk.Op{Obj: chunk.Ref{Actor: 1, Ctr: 11}, Key: "k", Action: chunk.Set})
+	if err := d.d.Check(c); err == nil {
+		t.Error("accepted")
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	d := newDocument(t)
+	b := base(d)
+	next := func(v string) *chunk.Change {
+		return write(t, chunk.Header{Actor: "a", Seq: 2, StartOp: 11, Deps: []id.Hash{b.Hash}}, chunk.Op{Key: "v", Action: chunk.Set, Value: str(v), Pred: []chunk.Ref{{Ctr: 7}}})
+	}
+	c := next("1")
+	if err := d.d.Check(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.g.Add(graph.MetaOf(c)); err != nil {
+		t.Fatal(err)
+	}
+	d.d.Add(c)
+	d.g.Truncate()
+	d.d.Truncate(d.g.Nodes())
+	if n := d.d.Operations(); n != 10 {
+		t.Errorf("%d operations are left, want 10", n)
+	}
+	d.add(next("2"))
+	d.add(write(t, chunk.Header{Actor: "a", Seq: 3, StartOp: 12, Deps: d.g.Heads()}, chunk.Op{Key: "v", Action: chunk.Set, Pred: []chunk.Ref{{Ctr: 11}}}))
+}
