@@ -229,6 +229,7 @@ func (c *Change) validateOps() error {
 	if err != nil {
 		return err
 	}
+	defer it.release()
 	v := validator{c: c, free: maxFreeOps + opsPerByte*len(c.raw)}
 	if n := len(c.OtherActors); n > 0 {
 		v.used = make([]bool, n+1)
@@ -262,6 +263,9 @@ func (c *Change) Ops() iter.Seq2[uint64, *Op] {
 			panic("chunk: a validated change has unreadable columns: " + err.Error())
 		}
 		it, err := newOpReader(&k, int(c.NumOps), len(c.OtherActors))
+		if it != nil {
+			defer it.release()
+		}
 		for i := range c.NumOps {
 			if err == nil {
 				err = it.next()

@@ -189,10 +189,10 @@ func laxSum(b []byte, rows int, limit uint64) (uint64, error) {
 // withPreds is an operation with its predecessors, found by turning the
 // successors of the others around.
 type withPreds struct {
-	key   uint64
-	op    int32 // index into ops; for a deletion, of an operation it deletes
-	del   bool
-	preds []succ // ascending
+	key        uint64
+	op         int32 // index into ops; for a deletion, of an operation it deletes
+	del        bool
+	first, end uint32 // its predecessors in succs, ascending
 }
 
 // invert orders all operations by (actor, counter), each with its predecessors.
@@ -208,7 +208,13 @@ func (d *document) invert() ([]withPreds, error) {
 		}
 		return cmp.Compare(p.actor, q.actor)
 	})
-	all := make([]withPreds, 0, len(d.ops)+len(d.succs)/2)
+	groups := 0
+	for i := range d.succs {
+		if i == 0 || d.succs[i].key != d.succs[i-1].key {
+			groups++
+		}
+	}
+	all := make([]withPreds, 0, len(d.ops)+groups)
 	for i := range d.ops {
 		all = append(all, withPreds{key: opKey(d.ops[i].actor, d.ops[i].ctr), op: int32(i)})
 	}
@@ -225,9 +231,9 @@ func (d *document) invert() ([]withPreds, error) {
 			at++
 		}
 		if at < kept && all[at].key == key {
-			all[at].preds = d.succs[i:j]
+			all[at].first, all[at].end = uint32(i), uint32(j)
 		} else {
-			all = append(all, withPreds{key: key, op: int32(d.succs[i].pred), del: true, preds: d.succs[i:j]})
+			all = append(all, withPreds{key: key, op: int32(d.succs[i].pred), del: true, first: uint32(i), end: uint32(j)})
 		}
 		i = j
 	}
@@ -239,3 +245,6 @@ func (d *document) invert() ([]withPreds, error) {
 	}
 	return all, nil
 }
+
+// preds are the successor entries that name w.
+func (d *document) preds(w *withPreds) []succ { return d.succs[w.first:w.end] }

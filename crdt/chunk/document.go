@@ -198,17 +198,12 @@ func (s columnSet) empty() error {
 	return nil
 }
 
-// checkHeads compares the heads that the chunk states with those of its changes.
-func (d *document) checkHeads(changes []*Change) error {
-	inner := make(map[id.Hash]struct{})
-	for _, c := range changes {
-		for _, h := range c.Deps {
-			inner[h] = struct{}{}
-		}
-	}
+// checkHeads compares the heads that the chunk states with those of its changes,
+// which are the ones that are not inner.
+func (d *document) checkHeads(changes []*Change, inner []bool) error {
 	var heads []id.Hash
-	for _, c := range changes {
-		if _, ok := inner[c.Hash]; !ok {
+	for i, c := range changes {
+		if !inner[i] {
 			heads = append(heads, c.Hash)
 		}
 	}

@@ -50,12 +50,14 @@ func (d *document) rebuild(cols columnSet, actors actorTable) ([]*Change, error)
 		return nil, err
 	}
 	out := make([]*Change, 0, rows)
+	inner := make([]bool, rows) // another change depends on it
 	total := 0
+	var h Header
 	for i := range rows {
 		var e [5]error
 		var a, m, s, top uint64
 		var okA, okS, okMax bool
-		var h Header
+		h.Deps, h.OtherActors = h.Deps[:0], h.OtherActors[:0]
 		a, okA, e[0] = author.next()
 		s, okS, e[1] = seq.counter()
 		top, okMax, e[2] = maxOp.counter()
@@ -78,6 +80,7 @@ func (d *document) rebuild(cols columnSet, actors actorTable) ([]*Change, error)
 				return nil, fmt.Errorf("change %d: deps: %w", i, orRange(err))
 			}
 			h.Deps = append(h.Deps, out[j].Hash)
+			inner[j] = true
 		}
 		id.SortHashes(h.Deps)
 		if m, _, err = extraMeta.next(); err != nil {
@@ -104,7 +107,7 @@ func (d *document) rebuild(cols columnSet, actors actorTable) ([]*Change, error)
 			return nil, fmt.Errorf("operations of actor %s belong to no change", d.actors[a])
 		}
 	}
-	return out, d.checkHeads(out)
+	return out, d.checkHeads(out, inner)
 }
 
 func newRebuilder(d *document) (*rebuilder, error) {
@@ -176,7 +179,7 @@ func (b *rebuilder) gatherActors(h *Header, author int, ops []withPreds) {
 		if actor, ctr := elemOf(op, ops[i].del); op.key < 0 && ctr > 0 {
 			see(actor)
 		}
-		for _, p := range ops[i].preds {
+		for _, p := range b.d.preds(&ops[i]) {
 			see(b.d.ops[p.pred].actor)
 		}
 	}
@@ -209,7 +212,7 @@ func (b *rebuilder) fill(w *withPreds) error {
 	} else if elemCtr > 0 {
 		op.Elem = Ref{b.local[elemActor] - 1, uint64(elemCtr)}
 	}
-	for _, p := range w.preds {
+	for _, p := range b.d.preds(w) {
 		o := &b.d.ops[p.pred]
 		op.Pred = append(op.Pred, Ref{b.local[o.actor] - 1, uint64(o.ctr)})
 		if actor, ctr := elemOf(o, true); w.del && (o.objActor != src.objActor || o.objCtr != src.objCtr || o.key != src.key || actor != elemActor || ctr != elemCtr) {
