@@ -51,7 +51,7 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.writer = &writer{
 		path:      path,
-		db:        pool(path, o.Busy, 1),
+		db:        pool(path, o.Busy, 1, writerCache),
 		inserts:   insertStatements(),
 		now:       o.Now,
 		log:       o.Log,
@@ -103,6 +103,9 @@ func inspect(ctx context.Context, path string) (known bool, err error) {
 		return false, fmt.Errorf("%w: it is not a regular file", ErrForeign)
 	case info.Size() == 0:
 		return false, nil
+	case info.Size() < 512:
+		// SQLite takes a file of one byte for an empty one.
+		return false, fmt.Errorf("%w: its %d bytes are too few for a database", ErrForeign, info.Size())
 	}
 	db := sql.OpenDB(&connector{
 		driver: &sqlite3.SQLiteDriver{},

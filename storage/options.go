@@ -25,7 +25,7 @@ type Options struct {
 	Poll time.Duration
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
-	// Log is told of checks, migrations and failed transactions. nil: silent.
+	// Log is told of checks and migrations; failures are returned. nil: silent.
 	Log *slog.Logger
 }
 

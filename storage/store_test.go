@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -175,3 +176,6 @@ func TestBodiesInAnyOrder(t *testing.T) {
 		t.Errorf("the callback's error came back as %v", err)
 	}
 }
+
+// yield lets other goroutines run.
+func yield() { runtime.Gosched() }

@@ -67,13 +67,14 @@ func (w *writer) commit(group []*job) {
 	}
 	results := make([]error, len(started))
 	err := w.transact(started, results)
-	if err != nil {
+	if failsGroup(err) {
 		w.stats.failed.Add(1)
-		w.log.Warn("a transaction failed and was undone", "path", w.path, "batches", len(started), "err", err)
 	}
 	for i, j := range started {
 		if err != nil {
 			results[i] = err
+		} else if results[i] == nil {
+			w.stats.batches.Add(1)
 		}
 		j.done <- results[i]
 	}
@@ -96,7 +97,27 @@ func (w *writer) transact(jobs []*job, results []error) (err error) {
 		return err
 	}
 	t.next = w.last + 1
-	var rows, bytes int64
+	if len(jobs) == 1 {
+		// The transaction is its savepoint.
+		if err := classify(jobs[0].run(t)); err != nil {
+			return err
+		}
+	} else if err := t.each(jobs, results); err != nil {
+		return err
+	}
+	if err := t.exec("COMMIT"); err != nil {
+		return err
+	}
+	w.setLast(t.next - 1)
+	w.stats.commits.Add(1)
+	w.stats.rows.Add(t.rows)
+	w.stats.bytes.Add(t.bytes)
+	return nil
+}
+
+// each runs the jobs one after another, each behind a savepoint. A job's own
+// failure is undone and put into results; one of the file is returned.
+func (t *tx) each(jobs []*job, results []error) error {
 	for i, j := range jobs {
 		before := *t
 		if err := t.exec("SAVEPOINT batch"); err != nil {
@@ -117,15 +138,6 @@ func (w *writer) transact(jobs []*job, results []error) (err error) {
 		}
 		results[i] = jobErr
 	}
-	if err := t.exec("COMMIT"); err != nil {
-		return err
-	}
-	rows, bytes = t.rows, t.bytes
-	w.setLast(t.next - 1)
-	w.stats.commits.Add(1)
-	w.stats.batches.Add(int64(len(jobs)))
-	w.stats.rows.Add(rows)
-	w.stats.bytes.Add(bytes)
 	return nil
 }
 
