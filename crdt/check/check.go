@@ -54,13 +54,10 @@ type cursor struct {
 type class uint8
 
 const (
-	kindMask    class = 3 // the kind of the object it made
-	isMake      class = 1 << 2
-	isInsert    class = 1 << 3
-	isValue     class = 1 << 4 // set or make: what others may overwrite
-	isCounter   class = 1 << 5
-	isMark      class = 1 << 6
-	isIncrement class = 1 << 7
+	kindMask class = 3 // the kind of the object it made
+	isMake   class = 1 << 2
+	isInsert class = 1 << 3
+	isValue  class = 1 << 4 // set or make: what others may overwrite
 )
 
 // New returns the table of a document without changes. The graph is the

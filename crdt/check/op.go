@@ -31,16 +31,8 @@ func classOf(op *chunk.Op) (k class) {
 	if kind, ok := op.Action.Makes(); ok {
 		k |= isMake | isValue | class(kind)&kindMask
 	}
-	switch op.Action {
-	case chunk.Set:
+	if op.Action == chunk.Set {
 		k |= isValue
-		if op.Value.Type == chunk.Counter {
-			k |= isCounter
-		}
-	case chunk.Mark:
-		k |= isMark
-	case chunk.Increment:
-		k |= isIncrement
 	}
 	if op.Insert {
 		k |= isInsert

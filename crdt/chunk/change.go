@@ -82,8 +82,8 @@ func (c *Change) readHeader(actors actorTable) error {
 	if c.StartOp, err = r.uint(); err != nil || c.StartOp == 0 || c.StartOp > MaxCounter {
 		return fmt.Errorf("start of its operations: %w", orRange(err))
 	}
-	if c.Time, err = r.int(); err != nil {
-		return fmt.Errorf("time: %w", err)
+	if c.Time, err = r.int(); err != nil || c.Time > MaxTime || c.Time < -MaxTime {
+		return fmt.Errorf("time: %w", orRange(err))
 	}
 	msg, err := r.prefixed()
 	if err != nil {

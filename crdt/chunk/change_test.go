@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,9 +124,10 @@ func TestRefusals(t *testing.T) {
 		{"good mark", header(), append(text(), Op{Obj: Ref{0, 10}, IsElem: true, Insert: true, Action: Mark, HasMark: true, MarkName: "b", Expand: true, Value: str("x")}), ""},
 		{"empty", header(), nil, ""},
 		{"seq 0", head(func(h *Header) { h.Seq = 0 }), text(), "sequence number"},
-		{"seq past 32 bits", head(func(h *Header) { h.Seq = 1 << 32 }), text(), "sequence number"},
+		{"seq past its limit", head(func(h *Header) { h.Seq = MaxCounter + 1 }), text(), "sequence number"},
+		{"time far out", head(func(h *Header) { h.Time = math.MinInt64 }), text(), "time"},
 		{"startOp 0", head(func(h *Header) { h.StartOp = 0 }), nil, "start of its operations"},
-		{"counters past 32 bits", head(func(h *Header) { h.StartOp = MaxCounter }), []Op{{Key: "a", Action: MakeMap}, {Key: "b", Action: MakeMap}}, "run past"},
+		{"counters past their limit", head(func(h *Header) { h.StartOp = MaxCounter }), []Op{{Key: "a", Action: MakeMap}, {Key: "b", Action: MakeMap}}, "run past"},
 		{"deps out of order", head(func(h *Header) { h.Deps = []id.Hash{{2}, {1}} }), nil, "ascending"},
 		{"deps twice", head(func(h *Header) { h.Deps = []id.Hash{{1}, {1}} }), nil, "ascending"},
 		{"message not UTF-8", head(func(h *Header) { h.Message = "\xff" }), nil, "UTF-8"},

@@ -195,6 +195,8 @@ type withPreds struct {
 	first, end uint32 // its predecessors in succs, ascending
 }
 
+func (w *withPreds) ctr() uint64 { return w.key & (1<<32 - 1) }
+
 // invert orders all operations by (actor, counter), each with its predecessors.
 // A successor that is no operation of the document was a deletion.
 func (d *document) invert() ([]withPreds, error) {

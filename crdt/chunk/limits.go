@@ -27,7 +27,11 @@ const (
 	// MaxDeps caps the dependencies of one change: as many peers as may have
 	// edited at once.
 	MaxDeps = 1 << 16
-	// MaxCounter caps operation counters and sequence numbers: the core keeps
-	// them in 32 bits and stops the process on a larger one.
-	MaxCounter = 1<<32 - 1
+	// MaxCounter caps operation counters and sequence numbers. The core keeps them
+	// in 32 bits and stops the process past that, on the next local edit too: half
+	// of the range is left for what comes after.
+	MaxCounter = 1<<31 - 1
+	// MaxTime caps the time of a change, either way: JavaScript's dates end there,
+	// in milliseconds, and differences of times must fit in 64 bits.
+	MaxTime = 1 << 53
 )

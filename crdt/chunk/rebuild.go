@@ -133,7 +133,7 @@ func newRebuilder(d *document) (*rebuilder, error) {
 func (b *rebuilder) change(h *Header, author int, maxOp uint64) (raw []byte, hash id.Hash, bodyAt int, err error) {
 	first := b.next[author]
 	last := first
-	for last < b.end[author] && b.all[last].key&MaxCounter <= maxOp {
+	for last < b.end[author] && b.all[last].ctr() <= maxOp {
 		last++
 	}
 	ops := b.all[first:last]
@@ -141,7 +141,7 @@ func (b *rebuilder) change(h *Header, author int, maxOp uint64) (raw []byte, has
 	h.Actor = b.d.actors[author]
 	h.StartOp = maxOp + 1 - uint64(len(ops))
 	for i := range ops {
-		if ops[i].key&MaxCounter != h.StartOp+uint64(i) {
+		if ops[i].ctr() != h.StartOp+uint64(i) {
 			return nil, hash, 0, errors.New("its operations are not numbered one after the other")
 		}
 	}
@@ -216,7 +216,7 @@ func (b *rebuilder) fill(w *withPreds) error {
 		o := &b.d.ops[p.pred]
 		op.Pred = append(op.Pred, Ref{b.local[o.actor] - 1, uint64(o.ctr)})
 		if actor, ctr := elemOf(o, true); w.del && (o.objActor != src.objActor || o.objCtr != src.objCtr || o.key != src.key || actor != elemActor || ctr != elemCtr) {
-			return fmt.Errorf("deletion %d spans several keys", w.key&MaxCounter)
+			return fmt.Errorf("deletion %d spans several keys", w.ctr())
 		}
 	}
 	if w.del {
