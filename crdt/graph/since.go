@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"iter"
 	"slices"
 
 	"syncline/crdt/id"
@@ -104,4 +105,42 @@ func (g *Graph) paint(have []uint32) ([]int, bool) {
 	}
 	slices.Reverse(out)
 	return out, true
+}
+
+// Parents walks over the nodes that a node depends on.
+func (g *Graph) Parents(node int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, p := range g.parents.of(uint32(node)) {
+			if !yield(int(p)) {
+				return
+			}
+		}
+	}
+}
+
+// HeadsWithout returns what the heads would be without the given published
+// nodes, ascending. With a node, all that depend on it must be given. It costs
+// time in proportion to the graph.
+func (g *Graph) HeadsWithout(nodes []int) []id.Hash {
+	var gone, child bitset
+	gone.words = make([]uint64, g.pub/64+1)
+	child.words = make([]uint64, g.pub/64+1)
+	for _, n := range nodes {
+		gone.set(uint32(n))
+	}
+	for n := range uint32(g.pub) {
+		if !gone.get(n) && !g.twins.isOut(n) {
+			for _, p := range g.parents.of(n) {
+				child.set(p)
+			}
+		}
+	}
+	var out []id.Hash
+	for n := range uint32(g.pub) {
+		if !gone.get(n) && !child.get(n) && !g.twins.isOut(n) {
+			out = append(out, g.hash[n])
+		}
+	}
+	id.SortHashes(out)
+	return out
 }

@@ -1,0 +1,293 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+
+	"syncline/crdt/id"
+)
+
+const (
+	// maxNeed bounds the hashes that one message asks for.
+	maxNeed = 4096
+	// firstBloom is how many entries our filter may have before we know anything
+	// of the other end: beyond 4 KiB it pays to hear its heads first, which may
+	// make a filter needless.
+	firstBloom = 4096 * 8 / bloomBits
+)
+
+// Source gives the bodies of changes.
+type Source interface {
+	// Bodies calls yield with the change chunk (type 1) of each row, in the order
+	// of rows, until yield returns false. yield does not keep the chunk.
+	Bodies(rows []int64, yield func(body []byte) bool) error
+}
+
+// Packer is a Source that may have a more compact form than change chunks, for
+// receivers of V2.
+type Packer interface {
+	Source
+	// Pack returns chunks of any type that together hold at least the changes of
+	// rows[:n], in at most about budget bytes; n is 0 if it has none.
+	Pack(rows []int64, budget int) (chunks []byte, n int, err error)
+}
+
+// Generate returns the next message for the other end, or nil if there is nothing
+// to say. Call it once when the session begins (as the end that opens the
+// connection), after each Receive, and whenever the graph has published changes.
+// It says nothing twice, so between two messages received it answers at most once.
+//
+// budget bounds the bytes of changes in a message (0: no bound; a single change
+// is never cut). If that cuts the message short, Pending reports true and the next
+// call goes on; each part tells of the heads that it leads to, as if the document
+// had grown in between.
+//
+// After an error, which comes from the source, nothing has changed and the call
+// may be repeated.
+func (s *Session) Generate(src Source, budget int) ([]byte, error) {
+	known := s.refresh()
+	if s.ask != nil && s.unreadable() {
+		return s.startOver(), nil
+	}
+	plan := s.plan(known)
+	need := s.need()
+	if s.spoke && plan.empty() && slices.Equal(s.g.Heads(), s.told) && (len(need) == 0 || !s.news && slices.Equal(need, s.asked)) {
+		s.settle(plan, len(plan.nodes))
+		return nil, nil
+	}
+	m := &Message{V2: s.v2, Need: need, HasFlags: true, Flags: SupportsSyncReset}
+	if s.opts.ReadOnly {
+		m.Flags |= ReadOnly
+	}
+	n, err := s.pack(m, src, &plan, budget)
+	if err != nil {
+		return nil, err
+	}
+	m.Heads = s.settle(plan, n)
+	m.Have = s.have(&plan, need)
+	s.spoke, s.told, s.asked, s.news = true, m.Heads, need, false
+	return m.Encode(), nil
+}
+
+// unreadable reports whether the other end asks from a point that we do not know:
+// we have lost data, or it took more for granted than it may. It is answered by a
+// reset, once for each different request.
+func (s *Session) unreadable() bool {
+	if len(s.ask.have) == 0 || len(s.g.Missing(s.ask.have[0].LastSync)) == 0 {
+		return false
+	}
+	if s.reset != nil && slices.Equal(s.reset.need, s.theirs) && slices.Equal(s.reset.have[0].LastSync, s.ask.have[0].LastSync) {
+		return false
+	}
+	return true
+}
+
+// startOver tells the other end our heads and asks for everything.
+func (s *Session) startOver() []byte {
+	s.reset = &ask{need: s.theirs, have: s.ask.have}
+	s.ask = nil
+	m := Message{V2: s.v2, Heads: s.g.Heads(), Have: make([]Have, 1), HasFlags: true, Flags: SupportsSyncReset}
+	if s.opts.ReadOnly {
+		m.Flags |= ReadOnly
+	}
+	s.spoke, s.told, s.asked, s.news = true, m.Heads, nil, false
+	return m.Encode()
+}
+
+// need lists what we ask for by hash.
+func (s *Session) need() []id.Hash {
+	if s.opts.ReadOnly || s.allKnown {
+		return nil
+	}
+	return s.orphans.MissingFrom(s.g, s.theirs, maxNeed)
+}
+
+// plan is what is to be sent: nodes, those asked for by hash first.
+type plan struct {
+	nodes  []int
+	needed int // how many of nodes were asked for by hash and are not in the rest
+	// offered: once all of nodes have arrived the other end has all that we have,
+	// if no filter was mistaken. Otherwise they are only what it named.
+	offered bool
+	filter  bool // a filter took part
+}
+
+func (p *plan) empty() bool { return len(p.nodes) == 0 }
+
+func (s *Session) plan(known []id.Hash) (p plan) {
+	if s.readOnly || !s.met {
+		return p
+	}
+	var need []id.Hash
+	var have []Have
+	if s.ask != nil {
+		need, have = s.ask.need, s.ask.have
+	}
+	var rest []int
+	if s.allKnown || len(have) > 0 || s.upTo {
+		p.offered = true
+		base := slices.Concat(known, s.sent)
+		for i := range have {
+			base = append(base, have[i].LastSync...)
+		}
+		id.SortHashes(base)
+		rest = s.g.Since(slices.Compact(base))
+		if !s.allKnown && len(rest) > 0 && slices.ContainsFunc(have, func(h Have) bool { return !h.Bloom.Empty() }) {
+			rest = s.unfiltered(rest, have)
+			p.filter = true
+		}
+	}
+	if len(need) > 0 {
+		p.nodes = s.needed(need, rest)
+		p.needed = len(p.nodes)
+	}
+	p.nodes = append(p.nodes, rest...)
+	return p
+}
+
+// needed finds the nodes that were asked for by hash and are not in rest.
+func (s *Session) needed(need []id.Hash, rest []int) (nodes []int) {
+	for _, h := range need {
+		n, ok := s.g.Lookup(h)
+		if !ok || !s.g.Has(h) {
+			continue
+		}
+		if _, sent := slices.BinarySearch(rest, n); !sent {
+			nodes = append(nodes, n)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+// unfiltered drops what the filters hold. What depends on a change that is sent
+// is sent too, whatever the filters say.
+func (s *Session) unfiltered(nodes []int, have []Have) []int {
+	first := nodes[0]
+	sent := make([]bool, nodes[len(nodes)-1]-first+1)
+	out := nodes[:0]
+	for _, n := range nodes {
+		hit := false
+		for p := range s.g.Parents(n) {
+			if hit = p >= first && sent[p-first]; hit {
+				break
+			}
+		}
+		if !hit {
+			h := s.g.Hash(n)
+			hit = !slices.ContainsFunc(have, func(x Have) bool { return x.Bloom.Has(&h) })
+		}
+		if hit {
+			sent[n-first] = true
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// pack fills the message's chunks and returns how many of the plan's nodes they
+// hold.
+func (s *Session) pack(m *Message, src Source, p *plan, budget int) (n int, err error) {
+	if p.empty() {
+		return 0, nil
+	}
+	rows := make([]int64, len(p.nodes))
+	for i, n := range p.nodes {
+		rows[i] = s.g.Row(n)
+	}
+	if packer, ok := src.(Packer); ok && s.v2 {
+		chunks, n, err := packer.Pack(rows, budget)
+		if err != nil {
+			return 0, fmt.Errorf("pack %d changes: %w", len(rows), err)
+		}
+		if n > 0 {
+			m.Chunks = [][]byte{chunks}
+			return n, nil
+		}
+	}
+	var buf []byte
+	var ends []int
+	err = src.Bodies(rows, func(body []byte) bool {
+		if budget > 0 && len(ends) > 0 && len(buf)+len(body) > budget {
+			return false
+		}
+		buf = append(buf, body...)
+		ends = append(ends, len(buf))
+		return true
+	})
+	if err == nil && len(ends) == 0 {
+		err = fmt.Errorf("the source gave none")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the bodies of %d changes: %w", len(rows), err)
+	}
+	if s.v2 {
+		m.Chunks = [][]byte{buf}
+		return len(ends), nil
+	}
+	from := 0
+	for _, end := range ends {
+		m.Chunks = append(m.Chunks, buf[from:end:end])
+		from = end
+	}
+	return len(ends), nil
+}
+
+// settle takes note that the first n nodes of the plan are sent, and returns the
+// heads to tell with them.
+func (s *Session) settle(p plan, n int) (heads []id.Hash) {
+	s.more = n < len(p.nodes)
+	s.guess = s.guess || p.filter || p.needed > 0
+	heads = s.g.Heads()
+	switch {
+	case n < p.needed:
+		// What else was asked for by hash comes first next time.
+		s.ask.need = nil
+		for _, node := range p.nodes[n:p.needed] {
+			s.ask.need = append(s.ask.need, s.g.Hash(node))
+		}
+		return heads
+	case s.more:
+		heads = s.g.HeadsWithout(p.nodes[n:])
+		s.sent, s.upTo = heads, true
+	case p.offered:
+		s.sent, s.upTo = heads, true
+	}
+	s.ask = nil
+	return heads
+}
+
+// have sums up what we have, and so asks for the rest. A filter is needed only
+// where it is open what the other end will have once this message has arrived.
+func (s *Session) have(p *plan, need []id.Hash) []Have {
+	switch {
+	case s.opts.ReadOnly && !s.allKnown, s.more && s.guess:
+		return nil
+	case s.allKnown && (s.readOnly || s.opts.ReadOnly):
+		return []Have{{LastSync: s.theirs}}
+	case len(need) > 0 && !subset(need, s.theirs):
+		// It is to send what we name and no more: it cannot tell what else we lack.
+		return nil
+	case p.offered && !s.guess:
+		return []Have{{LastSync: s.sent}}
+	}
+	nodes := s.g.Since(s.shared)
+	if !s.met && len(nodes) > firstBloom {
+		return nil
+	}
+	b := newBloom(len(nodes), s.opts.bloomBits)
+	for _, n := range nodes {
+		h := s.g.Hash(n)
+		b.add(&h)
+	}
+	return []Have{{LastSync: s.shared, Bloom: b}}
+}
+
+func subset(of, in []id.Hash) bool {
+	for _, h := range of {
+		if _, ok := slices.BinarySearchFunc(in, h, id.Hash.Compare); !ok {
+			return false
+		}
+	}
+	return true
+}
