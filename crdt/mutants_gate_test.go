@@ -1,0 +1,134 @@
+package crdt_test
+
+import (
+	"fmt"
+	"strings"
+
+	"syncline/crdt/check"
+	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
+	"syncline/crdt/id"
+)
+
+// receiver is a peer as far as its checks: what stands in it is what it would
+// hand to the core.
+type receiver struct {
+	graph   *graph.Graph
+	check   *check.Document
+	changes []*chunk.Change // by row of the graph
+}
+
+func newReceiver() *receiver {
+	g := graph.New()
+	return &receiver{graph: g, check: check.New(g)}
+}
+
+// receive takes in one change chunk, or says why not.
+func (r *receiver) receive(raw []byte) error {
+	c, err := chunk.ParseChange(raw)
+	if err != nil {
+		return err
+	}
+	return r.take(c)
+}
+
+func (r *receiver) take(c *chunk.Change) error {
+	if err := r.check.Check(c); err != nil {
+		return err
+	}
+	if err := r.graph.Add(graph.MetaOf(c)); err != nil {
+		return fmt.Errorf("checked and then not added: %w", err)
+	}
+	v := r.graph.Publish([]int64{int64(len(r.changes))})
+	r.changes = append(r.changes, c)
+	switch {
+	case v.Empty():
+		r.check.Add(c)
+	case len(v.Restored) == 0 && len(v.Quarantined) == 1 && !r.graph.Has(c.Hash):
+		r.check.Skip()
+	default:
+		r.rebuild()
+	}
+	return nil
+}
+
+// rebuild makes the table of operations anew, after twins have moved changes that
+// were already in it.
+func (r *receiver) rebuild() {
+	r.check = check.New(r.graph)
+	for node := range r.graph.Nodes() {
+		if c := r.changes[r.graph.Row(node)]; r.graph.Has(c.Hash) {
+			r.check.Add(c)
+		} else {
+			r.check.Skip()
+		}
+	}
+}
+
+// standing lists the chunks that stand, in order.
+func (r *receiver) standing() [][]byte {
+	var out [][]byte
+	for _, c := range r.changes {
+		if r.graph.Has(c.Hash) {
+			out = append(out, c.Raw())
+		}
+	}
+	return out
+}
+
+// throughChecks is the gate of the real thing: each change is decoded and checked
+// in its document; one that is refused is left out, and with it what needs it.
+func throughChecks(m *mutant) {
+	r := newReceiver()
+	for _, raw := range m.changes {
+		_ = r.receive(raw) // refused ones are counted by what stands
+	}
+	m.accepted = r.standing()
+	m.heads = r.graph.Heads()
+	if h := hashOf(m.changes[m.at]); r.graph.Has(h) && !m.base.has(h) {
+		m.passed = true
+	}
+}
+
+// has reports whether the history itself holds a change.
+func (h *history) has(hash id.Hash) bool { return h.hashes[hash] }
+
+// dump writes a change for people: one line for its header, one for each operation.
+func dump(raw []byte) string {
+	c, err := chunk.ParseChange(raw)
+	if err != nil {
+		return fmt.Sprintf("  unreadable change: %v\n", err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "  %.8s actor %.8s seq %d start %d time %d message %q extra %x deps", c.Hash, c.Actor, c.Seq, c.StartOp, c.Time, c.Message, c.Extra())
+	for _, d := range c.Deps {
+		fmt.Fprintf(&b, " %.8s", d)
+	}
+	b.WriteByte('\n')
+	for i, o := range readOps(c) {
+		key := fmt.Sprintf("%q", o.Key)
+		if o.IsElem {
+			key = "element " + o.elem.String()
+		}
+		fmt.Fprintf(&b, "    %d: %s in %s at %s", c.StartOp+uint64(i), o.Action, o.obj, key)
+		if o.Insert {
+			b.WriteString(" insert")
+		}
+		fmt.Fprintf(&b, " value %d:%x", o.Value.Type, o.Value.Raw)
+		if len(o.pred) > 0 {
+			fmt.Fprintf(&b, " over %v", o.pred)
+		}
+		if o.Expand || o.HasMark {
+			fmt.Fprintf(&b, " mark %q (%v) expand %v", o.MarkName, o.HasMark, o.Expand)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (o opID) String() string {
+	if o.ctr == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d@%.8s", o.ctr, o.actor)
+}
