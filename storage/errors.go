@@ -65,7 +65,9 @@ func classify(err error) error {
 		switch e.SystemErrno {
 		case syscall.ENOSPC, syscall.EDQUOT:
 			return fmt.Errorf("%w: %w", ErrFull, err)
-		case syscall.EROFS, syscall.EACCES, syscall.EPERM:
+		case syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EBADF:
+			// EBADF: SQLite opened for reading what it could not open for
+			// writing, and then could not lock it.
 			return fmt.Errorf("%w: %w", ErrReadOnly, err)
 		}
 		return fmt.Errorf("%w: %w", ErrIO, err)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := inspect(ctx, path)
+	known, err := inspect(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +84,12 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// inspect looks at an existing file without a lock and without writing a byte
-// of it or beside it, and says whether it is a store. What it sees can be out
-// of date by what the write-ahead log holds; migrate looks again.
+// inspect looks at an existing file and says whether it is a store. It writes
+// nothing to the file or its log, so that another program's is left as it is.
 //
 // It goes through SQLite: were the file opened and closed in any other way,
 // the operating system would take this process's locks on it away.
-func inspect(ctx context.Context, path string) (known bool, err error) {
+func inspect(ctx context.Context, path string, o Options) (known bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -107,19 +107,29 @@ func inspect(ctx context.Context, path string) (known bool, err error) {
 		// SQLite takes a file of one byte for an empty one.
 		return false, fmt.Errorf("%w: its %d bytes are too few for a database", ErrForeign, info.Size())
 	}
-	db := sql.OpenDB(&connector{
-		driver: &sqlite3.SQLiteDriver{},
-		dsn:    dsn(path, url.Values{"mode": {"ro"}, "immutable": {"1"}}),
-	})
+	if log, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0 {
+		// Nothing but the file: no lock and no shared memory are needed. Should
+		// a log come into being at this moment, what is seen may be torn.
+		known, err := look(ctx, path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+		if !errors.Is(err, ErrDamaged) {
+			return known, err
+		}
+	}
+	// Without its log the file may be half of a checkpoint.
+	busy := strconv.FormatInt(o.Busy.Milliseconds(), 10)
+	return look(ctx, path, url.Values{"mode": {"ro"}, "_busy_timeout": {busy}})
+}
+
+// look reads what identifies a file over a connection of its own.
+func look(ctx context.Context, path string, params url.Values) (known bool, err error) {
+	db := sql.OpenDB(&connector{driver: &sqlite3.SQLiteDriver{}, dsn: dsn(path, params)})
+	db.SetMaxOpenConns(1)
 	defer db.Close()
 	var app, version, tables int64
-	err = errors.Join(
-		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app),
-		db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
-		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
-	)
+	err = db.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id, pragma_user_version`).Scan(&app, &version, &tables)
 	if err != nil {
-		return false, err
+		return false, classify(err)
 	}
 	return app == applicationID, identify(app, version, tables)
 }

@@ -23,6 +23,9 @@ type Arrival struct{ After, Through int64 }
 // nothing is missed. DocumentsBetween says whom a range concerns, and Journal
 // reads it.
 func (s *Store) Watch(ctx context.Context, after int64, fn func(Arrival) error) error {
+	if s.stopped.Err() != nil {
+		return ErrClosed
+	}
 	w := &watcher{woken: make(chan struct{}, 1)}
 	s.watchers.add(w)
 	defer s.watchers.remove(w)
