@@ -237,6 +237,14 @@ func (t *tx) insert(entries []Entry, rows []int64, docs map[id.Document]*touched
 		t.bytes += int64(len(e.Head) + len(e.Body))
 	}
 	t.next = after
+	if added == int64(len(entries)) {
+		return nil
+	}
+	// SQLite counts the numbers of refused rows as given. They were not, and
+	// the count is what tells of rows from elsewhere.
+	if err := t.exec(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'journal'`, t.next-1); err != nil {
+		return fmt.Errorf("set the last row: %w", err)
+	}
 	return nil
 }
 

@@ -1,0 +1,168 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"syncline/crdt/id"
+)
+
+// model is what a store should hold.
+type model struct {
+	docs map[id.Document]*modelDoc
+	last int64 // the highest row that was ever given
+}
+
+type modelDoc struct {
+	rows   []int64
+	have   map[id.Hash]int64
+	bodies map[int64][]byte
+	heads  []id.Hash
+	states map[string][]byte
+}
+
+func (m *model) doc(d id.Document) *modelDoc {
+	if m.docs[d] == nil {
+		m.docs[d] = &modelDoc{have: make(map[id.Hash]int64), bodies: make(map[int64][]byte), states: make(map[string][]byte)}
+	}
+	return m.docs[d]
+}
+
+// TestStoreAgainstModel does to a store and a model what rapid thinks of,
+// with the file closed and opened again in between.
+func TestStoreAgainstModel(t *testing.T) {
+	dir := t.TempDir()
+	run := 0
+	rapid.Check(t, func(t *rapid.T) {
+		run++
+		path := filepath.Join(dir, fmt.Sprint(run))
+		ctx := context.Background()
+		open := func() *Store {
+			s, err := Open(ctx, path, Options{Readers: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := open()
+		defer func() { s.Close() }()
+		m := &model{docs: make(map[id.Document]*modelDoc)}
+		aDoc := rapid.Custom(func(t *rapid.T) id.Document { return id.Document{rapid.Byte().Draw(t, "doc") % 3} })
+		t.Repeat(map[string]func(*rapid.T){
+			"append": func(t *rapid.T) {
+				// From few changes, so that many are repeated.
+				var b Batch
+				for range rapid.IntRange(0, 90).Draw(t, "entries") {
+					b.Entries = append(b.Entries, entry(aDoc.Draw(t, "doc"), rapid.IntRange(0, 150).Draw(t, "change")))
+				}
+				if rapid.Bool().Draw(t, "with heads") {
+					b.Heads = map[id.Document][]id.Hash{aDoc.Draw(t, "doc"): {{rapid.Byte().Draw(t, "head")}}}
+				}
+				rows, err := s.Append(ctx, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.append(t, b, rows)
+			},
+			"sync state": func(t *rapid.T) {
+				doc, remote := aDoc.Draw(t, "doc"), rapid.SampledFrom([]string{"a", "b", ""}).Draw(t, "remote")
+				state := rapid.SampledFrom([][]byte{nil, {}, {1}, {2, 3}}).Draw(t, "state")
+				if err := s.SaveSyncState(ctx, doc, remote, state); err != nil {
+					t.Fatal(err)
+				}
+				m.doc(doc).states[remote] = state
+			},
+			"reopen": func(t *rapid.T) {
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				s = open()
+				m.compare(t, s)
+			},
+			"read": func(t *rapid.T) { m.compare(t, s) },
+			"": func(t *rapid.T) {
+				if s.LastRow() != m.last {
+					t.Fatalf("last row %d, want %d", s.LastRow(), m.last)
+				}
+			},
+		})
+		m.compare(t, s)
+	})
+}
+
+// append adds a batch to the model and holds the rows against it.
+func (m *model) append(t *rapid.T, b Batch, rows []int64) {
+	for i, e := range b.Entries {
+		d := m.doc(e.Doc)
+		if row, ok := d.have[e.Hash]; ok {
+			if rows[i] != row {
+				t.Fatalf("change %s got row %d, it has %d", e.Hash, rows[i], row)
+			}
+			continue
+		}
+		if rows[i] <= m.last {
+			t.Fatalf("a new change got row %d after %d", rows[i], m.last)
+		}
+		m.last = rows[i]
+		d.have[e.Hash], d.bodies[m.last], d.rows = m.last, e.Body, append(d.rows, m.last)
+	}
+	for doc, heads := range b.Heads {
+		m.doc(doc).heads = heads
+	}
+}
+
+// compare reads everything.
+func (m *model) compare(t *rapid.T, s *Store) {
+	ctx := context.Background()
+	listed := 0
+	if err := s.Documents(ctx, func(d DocumentInfo) error { listed++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for doc, d := range m.docs {
+		if len(d.rows) > 0 {
+			listed--
+		}
+		var rows []int64
+		err := s.Entries(ctx, doc, 0, func(row int64, e Entry) error {
+			rows = append(rows, row)
+			if d.have[e.Hash] != row || !bytes.Equal(d.bodies[row], e.Body) || e.Origin != "peer-1" || e.Doc != doc {
+				return fmt.Errorf("row %d differs", row)
+			}
+			return nil
+		})
+		if err != nil || !slices.Equal(rows, d.rows) {
+			t.Fatalf("rows %d (%v), want %d", rows, err, d.rows)
+		}
+		half := d.rows[len(d.rows)/2:]
+		i := 0
+		err = s.Bodies(ctx, doc, half, func(row int64, body []byte) error {
+			if row != half[i] || !bytes.Equal(d.bodies[row], body) {
+				return fmt.Errorf("body of row %d differs", row)
+			}
+			i++
+			return nil
+		})
+		if err != nil || i != len(half) {
+			t.Fatalf("%d bodies of %d: %v", i, len(half), err)
+		}
+		heads, err := s.LoadHeads(ctx, doc)
+		if err != nil || !slices.Equal(heads, d.heads) {
+			t.Fatalf("heads %v (%v), want %v", heads, err, d.heads)
+		}
+		for remote, want := range d.states {
+			state, err := s.SyncState(ctx, doc, remote)
+			if err != nil || !bytes.Equal(state, want) || (state == nil) != (want == nil) {
+				t.Fatalf("state of %q is %v (%v), want %v", remote, state, err, want)
+			}
+		}
+	}
+	if listed != 0 {
+		t.Fatalf("%d documents too many are listed", listed)
+	}
+}
