@@ -17,6 +17,7 @@ type CloseCode uint16
 const (
 	CloseNormal       CloseCode = 1000
 	CloseTooLarge     CloseCode = 1009 // a frame above the receiver's limit
+	CloseInternal     CloseCode = 1011 // the relay failed to read what it keeps
 	CloseUnauthorised CloseCode = 4001
 	CloseExpired      CloseCode = 4002 // the token's time is up
 	CloseProtocol     CloseCode = 4003 // what was sent is not the protocol
@@ -30,7 +31,7 @@ const (
 // String returns the code's name with its number.
 func (c CloseCode) String() string {
 	names := map[CloseCode]string{
-		CloseNormal: "normal", CloseTooLarge: "frame too large",
+		CloseNormal: "normal", CloseTooLarge: "frame too large", CloseInternal: "internal error",
 		CloseUnauthorised: "unauthorised", CloseExpired: "token expired",
 		CloseProtocol: "protocol error", CloseSlow: "slow reader",
 		CloseOverLimit: "over limit", CloseDraining: "draining",

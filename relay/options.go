@@ -1,0 +1,66 @@
+package relay
+
+import (
+	"log/slog"
+	"time"
+
+	"syncline/relay/wire"
+	"syncline/storage"
+)
+
+// Options of a Relay. Only Store is required.
+type Options struct {
+	// Store keeps the changes. It stays the caller's: Close does not close it.
+	Store *storage.Store
+	// Log is told of connections, refusals and failures. nil: silent.
+	Log *slog.Logger
+
+	// PingInterval is how often each connection is pinged; one from which
+	// nothing was heard for a whole interval is dropped. 0: 5 s, as stock
+	// servers do.
+	PingInterval time.Duration
+	// HandshakeTimeout is how long a client may take to say join. 0: 10 s.
+	HandshakeTimeout time.Duration
+	// WriteTimeout is how long the network may take to accept 64 KiB. 0: 20 s.
+	WriteTimeout time.Duration
+	// CloseTimeout is how long a closing connection may take to send what is
+	// queued for it, and Close to wait for the disk. 0: 5 s.
+	CloseTimeout time.Duration
+
+	// MaxFrame bounds a frame received, in bytes. 0: wire.MaxFrame.
+	MaxFrame int64
+	// MaxQueue bounds the bytes queued to be sent on one connection; past it
+	// the connection is closed with wire.CloseSlow. One message may be larger
+	// when nothing else is queued. 0: 64 MiB.
+	MaxQueue int
+	// MaxInbox bounds the bytes of messages that wait for one room; past it
+	// the connections that bring more are not read from. 0: 64 MiB.
+	MaxInbox int64
+	// MaxConnections bounds the connections open at a time. 0: 10,000.
+	MaxConnections int
+	// MaxDocuments bounds the documents that one connection may have sessions
+	// for; past it the connection is closed with wire.CloseOverLimit. 0: 10,000.
+	MaxDocuments int
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.PingInterval, 5*time.Second)
+	setDefault(&o.HandshakeTimeout, 10*time.Second)
+	setDefault(&o.WriteTimeout, 20*time.Second)
+	setDefault(&o.CloseTimeout, 5*time.Second)
+	setDefault(&o.MaxFrame, wire.MaxFrame)
+	setDefault(&o.MaxQueue, 64<<20)
+	setDefault(&o.MaxInbox, 64<<20)
+	setDefault(&o.MaxConnections, 10_000)
+	setDefault(&o.MaxDocuments, 10_000)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func setDefault[T int | int64 | time.Duration](v *T, value T) {
+	if *v <= 0 {
+		*v = value
+	}
+}

@@ -1,0 +1,261 @@
+package relay
+
+import (
+	"slices"
+
+	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
+	"syncline/crdt/id"
+	"syncline/crdt/session"
+	"syncline/relay/wire"
+	"syncline/storage"
+)
+
+// sendBudget is how many bytes of changes one sync message carries at most. The
+// next part follows when the connection has written it, so that a long history
+// does not lie in memory as a whole for each client that fetches it.
+const sendBudget = 8 << 20
+
+// room is one document with the sessions that are open on it. It decides and does
+// nothing: inputs go in through take, what is to be stored comes out of batch,
+// the store's answer goes in through commit, and effects says what to do. The
+// order of these calls is fixed; one pass through them is a round. A room is
+// driven by one goroutine, or by a simulation.
+type room struct {
+	doc     id.Document
+	graph   *graph.Graph
+	orphans *graph.Orphans
+	bodies  *recentBodies
+
+	members   map[connID]*member
+	order     []*member // as they came, so that equal inputs give equal effects
+	ephemeral *lastCounts
+
+	// Of the present round.
+	staged []staged
+	heard  []message
+	grown  bool // changes came that sessions have not been told of
+	out    []effect
+}
+
+// member is one connection in a room.
+type member struct {
+	conn     connID
+	peer     string           // its peer id
+	remote   string           // its storage id, "" if it keeps nothing
+	saved    []byte           // the sync state that was last saved for it
+	session  *session.Session // nil until its first sync message
+	holds    holding
+	asks     bool // its request is not answered
+	answer   bool // it said something in this round
+	writing  bool // a part of a longer answer is being written
+	requests bool // its last sync message was a request
+	refusals int  // of changes that it sent
+	barred   bool // it is neither listened nor spoken to any longer
+}
+
+// holding is what we know of the document at a member's end.
+type holding uint8
+
+const (
+	holdsUnknown holding = iota
+	holdsSome            // it told of heads
+	holdsNone            // it asked for the document, or said that it has none
+)
+
+// The inputs of a room.
+type (
+	input any
+
+	// enter is a connection's first input. saved is what an earlier session with
+	// the same remote left, or nil.
+	enter struct {
+		conn   connID
+		peer   string
+		remote string
+		saved  []byte
+	}
+	// message is a sync message with its changes, each of which is well formed
+	// alone; or the error that one of them is not.
+	message struct {
+		conn    connID
+		request bool
+		msg     *session.Message
+		changes []*chunk.Change
+		err     error
+	}
+	// unavailable says that a member does not have the document.
+	unavailable struct{ conn connID }
+	// gossip is an ephemeral message.
+	gossip struct {
+		conn connID
+		msg  *wire.Ephemeral
+	}
+	// written says that a message of a session that announced more has left.
+	written struct{ conn connID }
+	// leave is a connection's last input.
+	leave struct{ conn connID }
+	// stored are changes that another process has put in the journal. It comes
+	// before any message of its round.
+	stored struct{ metas []graph.Meta }
+)
+
+// The effects of a room.
+type (
+	effect any
+
+	// sendSync sends a sync message. If more is set, written is to follow when
+	// it has left.
+	sendSync struct {
+		conn    connID
+		data    []byte
+		changes int
+		more    bool
+	}
+	sendUnavailable struct{ conn connID }
+	sendGossip      struct {
+		conn connID
+		msg  *wire.Ephemeral
+	}
+	// sendRefusal tells a member that a change of its was refused.
+	sendRefusal struct {
+		conn connID
+		hash id.Hash // zero when it could not be told
+		err  error
+	}
+	// hangUp ends the whole connection.
+	hangUp struct {
+		conn connID
+		code wire.CloseCode
+		err  error
+	}
+	// saveState keeps what is shared with a remote for its next session.
+	saveState struct {
+		remote string
+		state  []byte
+	}
+	// report is for the log.
+	report struct {
+		text string
+		hash id.Hash
+		err  error
+	}
+)
+
+func newRoom(doc id.Document, g *graph.Graph, bodies session.Source) *room {
+	return &room{
+		doc:       doc,
+		graph:     g,
+		orphans:   graph.NewOrphans(graph.OrphanLimits{}),
+		bodies:    &recentBodies{older: bodies},
+		members:   make(map[connID]*member),
+		ephemeral: newLastCounts(maxEphemeralSessions),
+	}
+}
+
+// take takes one input.
+func (r *room) take(in input) {
+	switch in := in.(type) {
+	case enter:
+		m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved}
+		r.members[in.conn] = m
+		r.order = append(r.order, m)
+	case message:
+		if m := r.members[in.conn]; m != nil && !m.barred {
+			r.takeMessage(m, in)
+		}
+	case unavailable:
+		if m := r.members[in.conn]; m != nil && m.holds == holdsUnknown {
+			m.holds = holdsNone
+		}
+	case gossip:
+		if m := r.members[in.conn]; m != nil {
+			r.passOn(m, in.msg)
+		}
+	case written:
+		if m := r.members[in.conn]; m != nil {
+			m.writing, m.answer = false, true
+		}
+	case leave:
+		r.takeLeave(in.conn)
+	case stored:
+		r.takeStored(in.metas)
+	}
+}
+
+func (r *room) takeMessage(m *member, in message) {
+	if in.err != nil {
+		// Which changes these are cannot be told, so they would be asked for again.
+		r.refuse(m, id.Hash{}, in.err)
+		m.barred = true
+		return
+	}
+	for _, c := range in.changes {
+		r.stage(c, m)
+	}
+	r.heard = append(r.heard, in)
+}
+
+func (r *room) takeLeave(conn connID) {
+	m := r.members[conn]
+	if m == nil {
+		return
+	}
+	r.save(m)
+	delete(r.members, conn)
+	r.order = slices.DeleteFunc(r.order, func(o *member) bool { return o == m })
+}
+
+// batch returns what is to be stored in this round, if anything.
+func (r *room) batch() (b storage.Batch, ok bool) {
+	if len(r.staged) == 0 {
+		return b, false
+	}
+	b.Entries = make([]storage.Entry, len(r.staged))
+	heads := make(map[id.Hash]struct{})
+	for _, h := range r.graph.Heads() {
+		heads[h] = struct{}{}
+	}
+	for i := range r.staged {
+		b.Entries[i] = r.staged[i].entry(r.doc)
+		c := r.staged[i].change
+		for _, d := range c.Deps {
+			delete(heads, d)
+		}
+		heads[c.Hash] = struct{}{}
+	}
+	list := make([]id.Hash, 0, len(heads))
+	for h := range heads {
+		list = append(list, h)
+	}
+	id.SortHashes(list)
+	b.Heads = map[id.Document][]id.Hash{r.doc: list}
+	return b, true
+}
+
+// commit ends the round: the batch is durable and has these rows, or is not
+// stored because of err. There is a round without a batch, too.
+func (r *room) commit(rows []int64, err error) {
+	if err != nil {
+		r.unstage(err)
+	} else if len(r.staged) > 0 {
+		r.publish(rows)
+	}
+	for _, in := range r.heard {
+		if m := r.members[in.conn]; m != nil && !m.barred {
+			r.hear(m, in)
+		}
+	}
+	r.speak()
+	r.staged, r.heard, r.grown = nil, nil, false
+	r.bodies.forget()
+}
+
+// effects returns what is to be done, in order, and forgets it.
+func (r *room) effects() []effect {
+	out := r.out
+	r.out = nil
+	return out
+}
+
+func (r *room) do(e effect) { r.out = append(r.out, e) }
