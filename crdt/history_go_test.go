@@ -18,9 +18,11 @@ type history struct {
 	name    string
 	changes [][]byte
 
-	// Where mutants are made from it: all operations, and the hashes of its changes.
-	ops    []known
-	hashes map[id.Hash]bool
+	// Where mutants are made from it: all operations, the hashes of its changes, and
+	// its document chunk.
+	ops      []known
+	hashes   map[id.Hash]bool
+	document []byte
 }
 
 // goHistory writes a random history with automerge-go: up to four actors that

@@ -79,6 +79,14 @@ func (r *receiver) standing() [][]byte {
 // throughChecks is the gate of the real thing: each change is decoded and checked
 // in its document; one that is refused is left out, and with it what needs it.
 func throughChecks(m *mutant) {
+	switch {
+	case m.document != nil:
+		throughDocument(m)
+		return
+	case m.message != nil:
+		throughSession(m)
+		return
+	}
 	r := newReceiver()
 	for _, raw := range m.changes {
 		_ = r.receive(raw) // refused ones are counted by what stands

@@ -46,6 +46,8 @@ type answer struct {
 // core is a child process with the C core in it, restarted whenever an input
 // kills it. Not for concurrent use.
 type core struct {
+	memory int64 // what it may hold, in bytes
+
 	t      testing.TB
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -57,7 +59,7 @@ type core struct {
 
 // newCore returns a child that ends with the test.
 func newCore(t testing.TB) *core {
-	c := &core{t: t}
+	c := &core{t: t, memory: judgeMemory}
 	t.Cleanup(c.stop)
 	return c
 }
@@ -68,7 +70,7 @@ func (c *core) start() error {
 		return err
 	}
 	c.cmd = exec.Command(self)
-	c.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childEnv, judgeMemory), "GOTRACEBACK=none", "RUST_BACKTRACE=0")
+	c.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childEnv, c.memory), "GOTRACEBACK=none", "RUST_BACKTRACE=0")
 	c.stderr = &tail{}
 	c.cmd.Stderr = c.stderr
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {

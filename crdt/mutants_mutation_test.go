@@ -17,6 +17,10 @@ type mutation struct {
 	base    history
 	changes [][]byte // delivered, in this order
 	at      int      // index of the change that is mutated
+
+	// Instead of changes, for the mutators of these.
+	document []byte
+	message  []byte
 }
 
 // mutator changes a mutation and reports false when the base offers it nothing

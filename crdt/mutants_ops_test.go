@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/automerge/automerge-go"
+
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 )
@@ -103,8 +105,11 @@ func writeOps(h chunk.Header, ops []op) []byte {
 	return must(chunk.Encode(h, out))
 }
 
-// index lists the operations and hashes of a history.
+// index fills in what mutators need of an honest history.
 func (h *history) index() {
+	doc := automerge.New()
+	must0(doc.LoadIncremental(concat(h.changes)))
+	h.document = doc.Save()
 	h.hashes = map[id.Hash]bool{}
 	for i, raw := range h.changes {
 		h.hashes[hashOf(raw)] = true
