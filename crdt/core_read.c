@@ -1,0 +1,191 @@
+/* Reading values out of the core into one flat buffer. */
+#include "core_util.h"
+
+/* How deep containers may be nested for the reader, which recurses: hostile
+ * changes can nest as deep as they have operations. Keep in step with MaxDepth. */
+enum { MAX_DEPTH = 1000 };
+
+typedef struct walk {
+  const AMdoc *doc;
+  const AMitems *heads;
+  buffer out;
+  int status;
+} walk;
+
+static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth);
+
+static void walk_item(walk *w, const AMitem *item, int depth) {
+  buffer *b = &w->out;
+  AMbyteSpan s = {0};
+  int64_t i = 0;
+  uint64_t u = 0;
+  double f = 0;
+  bool yes = false;
+  AMunknownValue unknown = {0};
+  switch (AMitemValType(item)) {
+  case AM_BOOL:
+    AMitemToBool(item, &yes);
+    put_u8(b, yes ? VALUE_TRUE : VALUE_FALSE);
+    return;
+  case AM_INT:
+    AMitemToInt(item, &i);
+    put_u8(b, VALUE_INT);
+    put_u64(b, i);
+    return;
+  case AM_UINT:
+    AMitemToUint(item, &u);
+    put_u8(b, VALUE_UINT);
+    put_u64(b, u);
+    return;
+  case AM_F64:
+    AMitemToF64(item, &f);
+    memcpy(&u, &f, sizeof u);
+    put_u8(b, VALUE_FLOAT);
+    put_u64(b, u);
+    return;
+  case AM_COUNTER:
+    AMitemToCounter(item, &i);
+    put_u8(b, VALUE_COUNTER);
+    put_u64(b, i);
+    return;
+  case AM_TIMESTAMP:
+    AMitemToTimestamp(item, &i);
+    put_u8(b, VALUE_TIME);
+    put_u64(b, i);
+    return;
+  case AM_STR:
+    AMitemToStr(item, &s);
+    put_u8(b, VALUE_STRING);
+    put_span(b, s);
+    return;
+  case AM_BYTES:
+    AMitemToBytes(item, &s);
+    put_u8(b, VALUE_BYTES);
+    put_span(b, s);
+    return;
+  case AM_UNKNOWN:
+    AMitemToUnknown(item, &unknown);
+    put_u8(b, VALUE_UNKNOWN);
+    put_u8(b, unknown.type_code);
+    put_span(b, unknown.bytes);
+    return;
+  case AM_OBJECT: {
+    const AMobjId *obj = AMitemObjId(item);
+    walk_object(w, obj, AMobjObjType(w->doc, obj), depth + 1);
+    return;
+  }
+  default:
+    put_u8(b, VALUE_NULL);
+  }
+}
+
+static void walk_text(walk *w, AMresult *r) {
+  AMbyteSpan s = {0};
+  AMitem *item = AMresultItem(r);
+  if (item) AMitemToStr(item, &s);
+  put_u8(&w->out, VALUE_TEXT);
+  put_span(&w->out, s);
+}
+
+static void walk_items(walk *w, AMresult *r, bool keys, int depth) {
+  AMitems items = AMresultItems(r);
+  put_u8(&w->out, keys ? VALUE_MAP : VALUE_LIST);
+  put_u32(&w->out, AMitemsSize(&items));
+  for (AMitem *i; w->status == CORE_OK && (i = AMitemsNext(&items, 1));) {
+    AMbyteSpan key = {0};
+    if (keys) {
+      AMitemKey(i, &key);
+      put_span(&w->out, key);
+    }
+    walk_item(w, i, depth);
+  }
+}
+
+static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth) {
+  const AMbyteSpan all = {0};
+  AMresult *r;
+  if (depth > MAX_DEPTH) {
+    w->status = CORE_DEEP;
+    return;
+  }
+  if (kind == AM_OBJ_TEXT)
+    r = AMtext(w->doc, obj, w->heads);
+  else if (kind == AM_OBJ_LIST)
+    r = AMlistRange(w->doc, obj, 0, SIZE_MAX, w->heads);
+  else
+    r = AMmapRange(w->doc, obj, all, all, w->heads);
+  if (AMresultStatus(r) != 0)
+    w->status = CORE_ERROR;
+  else if (kind == AM_OBJ_TEXT)
+    walk_text(w, r);
+  else
+    walk_items(w, r, kind != AM_OBJ_LIST, depth);
+  AMresultFree(r);
+}
+
+core_out core_read(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
+  core_out out = {0};
+  past p;
+  out.status = core_past(d, heads, nheads, &p);
+  if (out.status != CORE_OK) return out;
+  walk w = {.doc = d->doc, .heads = past_items(&p)};
+  reader r = {.p = path};
+  held h = {0};
+  node at = root_node();
+  uint32_t steps = get_u32(&r);
+  for (out.step = 0; out.step < steps && out.status == CORE_OK; out.step++) {
+    out.status = descend(d->doc, at, get_step(&r), w.heads, &h, &at, &out.n);
+    if (out.status == CORE_OK && at.type == AM_VOID) out.status = CORE_NOT_FOUND;
+    if (out.status != CORE_OK) break;
+  }
+  if (out.status == CORE_OK) {
+    if (at.item)
+      walk_item(&w, at.item, 0);
+    else
+      walk_object(&w, NULL, AM_OBJ_MAP, 0);
+    out.status = w.status;
+  }
+  finish(&out, &w.out);
+  release(&h);
+  if (p.result) AMresultFree(p.result);
+  return out;
+}
+
+core_out core_conflicts(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
+  core_out out = {0};
+  past p;
+  out.status = core_past(d, heads, nheads, &p);
+  if (out.status != CORE_OK) return out;
+  walk w = {.doc = d->doc, .heads = past_items(&p)};
+  reader r = {.p = path};
+  held h = {0};
+  node parent = root_node(), at = parent;
+  step s = {0};
+  uint32_t steps = get_u32(&r);
+  for (out.step = 0; out.step < steps && out.status == CORE_OK; out.step++) {
+    s = get_step(&r);
+    parent = at;
+    out.status = descend(d->doc, parent, s, w.heads, &h, &at, &out.n);
+    if (out.status == CORE_OK && at.type == AM_VOID) out.status = CORE_NOT_FOUND;
+    if (out.status != CORE_OK) break;
+  }
+  if (out.status == CORE_OK) {
+    AMresult *all = s.is_index ? AMlistGetAll(d->doc, parent.obj, s.index, w.heads)
+                               : AMmapGetAll(d->doc, parent.obj, s.key, w.heads);
+    AMitems items = AMresultItems(all);
+    if (AMresultStatus(all) != 0) core_fail(&out, all);
+    put_u32(&w.out, AMitemsSize(&items));
+    for (AMitem *i; out.status == CORE_OK && (i = AMitemsNext(&items, 1));) {
+      const AMobjId *op = AMitemObjId(i);
+      put_u64(&w.out, AMobjIdCounter(op));
+      put_span(&w.out, AMactorIdBytes(AMobjIdActorId(op)));
+      walk_item(&w, i, 0);
+      out.status = w.status;
+    }
+    AMresultFree(all);
+  }
+  finish(&out, &w.out);
+  release(&h);
+  if (p.result) AMresultFree(p.result);
+  return out;
+}

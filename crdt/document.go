@@ -1,0 +1,236 @@
+package crdt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"syncline/crdt/chunk"
+	"syncline/crdt/id"
+)
+
+// Document is one document in the C core. Its memory is not Go's: it is freed
+// by Close and by nothing else.
+//
+// It is not safe for concurrent use, Close included; Cache.Use serialises.
+type Document struct {
+	core  *core // nil once closed
+	why   error // ErrClosed, or why it is broken
+	actor id.Actor
+	heads []id.Hash
+	maxOp uint64 // the largest operation counter
+	bytes int64  // estimate of C memory
+}
+
+// What a document takes in C by measurement: by itself, and by operation
+// beside the bytes of its change.
+const (
+	documentBytes  = 16 << 10
+	operationBytes = 280
+)
+
+// New returns an empty document that is edited as the given actor, which must
+// have made no change yet (MintActor). It panics if the actor is empty or
+// longer than chunk.MaxActorBytes.
+func New(actor id.Actor) *Document {
+	d, err := open(actor)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+func open(actor id.Actor) (*Document, error) {
+	if len(actor) == 0 || len(actor) > chunk.MaxActorBytes {
+		return nil, fmt.Errorf("open document: an actor of %d bytes, want 1 to %d", len(actor), chunk.MaxActorBytes)
+	}
+	c, err := newCore(actor)
+	if err != nil {
+		return nil, fmt.Errorf("open document: %w", err)
+	}
+	return &Document{core: c, actor: actor, bytes: documentBytes}, nil
+}
+
+// Open returns the document that the changes make, edited as the given actor.
+// The rules of Apply hold for the changes.
+func Open(actor id.Actor, changes []*chunk.Change) (*Document, error) {
+	d, err := open(actor)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Apply(changes); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("open document: %w", err)
+	}
+	return d, nil
+}
+
+// Load is Open from bytes: chunks of any of the types 0, 1 and 2, each element
+// one or several of them. It is for what this store has checked and written
+// itself; nothing is checked here, and malformed bytes end the process.
+func Load(actor id.Actor, chunks ...[]byte) (*Document, error) {
+	d, err := open(actor)
+	if err != nil {
+		return nil, err
+	}
+	if all := slices.Concat(chunks...); len(all) > 0 {
+		if err := d.load(all, nil); err != nil {
+			d.Close()
+			return nil, fmt.Errorf("load document: %w", err)
+		}
+	}
+	return d, nil
+}
+
+// Apply takes in changes, in an order in which deps come first; those that are
+// there already are skipped.
+//
+// Each must have passed chunk.ParseChange and check.Document.Check, or come
+// from Do: the core ends the process on some of those that would not have
+// passed. If it refuses the changes nevertheless, or does not have them
+// afterwards (a dependency was missing), the document closes itself with
+// ErrBroken and has to be opened again without them.
+func (d *Document) Apply(changes []*chunk.Change) error {
+	if d.core == nil {
+		return fmt.Errorf("apply changes: %w", d.why)
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	size := 0
+	for _, c := range changes {
+		size += len(c.Raw())
+	}
+	all := make([]byte, 0, size)
+	tips := make(map[id.Hash]struct{}, 1)
+	for _, c := range changes {
+		all = append(all, c.Raw()...)
+		tips[c.Hash] = struct{}{}
+		for _, dep := range c.Deps {
+			delete(tips, dep)
+		}
+	}
+	hashes := make([]id.Hash, 0, len(tips))
+	for h := range tips {
+		hashes = append(hashes, h)
+	}
+	if err := d.load(all, hashes); err != nil {
+		return fmt.Errorf("apply %d changes: %w", len(changes), err)
+	}
+	return nil
+}
+
+// load hands chunks to the core.
+func (d *Document) load(chunks []byte, tips []id.Hash) error {
+	out := d.core.apply(chunks, tips)
+	defer out.free()
+	switch out.status {
+	case statusOK:
+	case statusUnknownHead:
+		return d.fail(errors.New("the core has not taken a change, probably because what it depends on is missing"))
+	default:
+		return d.fail(out.err(nil))
+	}
+	d.heads = out.hashes()
+	d.bytes += int64(len(chunks)) + operationBytes*int64(out.n)
+	top := d.core.maxOp()
+	defer top.free()
+	if err := top.err(nil); err != nil {
+		return d.fail(err)
+	}
+	d.maxOp = top.n
+	return nil
+}
+
+// fail closes a document that is not what it should be.
+func (d *Document) fail(why error) error {
+	d.Close()
+	d.why = fmt.Errorf("%w: %w", ErrBroken, why)
+	return d.why
+}
+
+// Do carries out a batch as one change and returns it. The change is in the
+// document; keeping and sending it is the caller's work. at is the time of the
+// change, kept in whole seconds.
+//
+// If it fails, nothing of the batch is in the document. The error is an
+// *OperationError where it is about one operation; it is ErrNoChange if all
+// fields have the values already. Only after ErrBroken the document is closed
+// and has to be opened again from its changes.
+func (d *Document) Do(at time.Time, ops ...Operation) (*chunk.Change, error) {
+	if d.core == nil {
+		return nil, d.why
+	}
+	if len(ops) == 0 {
+		return nil, ErrEmpty
+	}
+	b, err := encodeBatch(ops)
+	if err != nil {
+		return nil, err
+	}
+	if d.maxOp+b.cost > chunk.MaxCounter {
+		return nil, fmt.Errorf("%w: the document has used up its %d operation counters", ErrTooLarge, uint64(chunk.MaxCounter))
+	}
+	out := d.core.do(b.bytes, intentOf(ops), at.Unix())
+	defer out.free()
+	switch out.status {
+	case statusOK:
+		return d.committed(slices.Clone(out.data))
+	case statusNoChange:
+		return nil, ErrNoChange
+	case statusBroken:
+		return nil, d.fail(errors.New("a batch could neither be committed nor undone"))
+	}
+	return nil, &OperationError{Index: out.op, Operation: ops[out.op], Err: out.err(ops[out.op].place())}
+}
+
+// committed takes over the change that the core has made.
+func (d *Document) committed(raw []byte) (*chunk.Change, error) {
+	c, err := chunk.ParseChange(raw)
+	switch {
+	case err != nil:
+		return nil, d.fail(fmt.Errorf("the core wrote a change that is not valid: %w", err))
+	case c.Actor != d.actor || !slices.Equal(c.Deps, d.heads):
+		return nil, d.fail(fmt.Errorf("the core wrote change %s, which does not follow the heads as actor %s", c.Hash, d.actor))
+	}
+	d.heads = []id.Hash{c.Hash}
+	d.maxOp = max(d.maxOp, c.MaxOp())
+	d.bytes += int64(len(raw)) + operationBytes*int64(c.NumOps)
+	return c, nil
+}
+
+// Actor is who the document is edited as.
+func (d *Document) Actor() id.Actor { return d.actor }
+
+// Heads lists the changes that nothing in the document depends on, ascending.
+// It must not be modified.
+func (d *Document) Heads() []id.Hash { return d.heads }
+
+// MemoryBytes estimates the memory that the document takes in C.
+func (d *Document) MemoryBytes() int64 { return d.bytes }
+
+// Save returns the whole document as one chunk of type 0.
+func (d *Document) Save() ([]byte, error) {
+	if d.core == nil {
+		return nil, fmt.Errorf("save document: %w", d.why)
+	}
+	out := d.core.save()
+	defer out.free()
+	if err := out.err(nil); err != nil {
+		return nil, fmt.Errorf("save document: %w", err)
+	}
+	return slices.Clone(out.data), nil
+}
+
+// Close frees the document's memory at once. It may be called again.
+func (d *Document) Close() {
+	if d.core == nil {
+		return
+	}
+	d.core.close()
+	d.core, d.why = nil, ErrClosed
+}
+
+// Closed reports whether the document was closed, by Close or by itself.
+func (d *Document) Closed() bool { return d.core == nil }

@@ -1,0 +1,136 @@
+package crdt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"syncline/crdt/id"
+)
+
+// View reads a document as it was at earlier heads. It is valid as long as the
+// document is open, whatever else is done to that.
+type View struct {
+	d     *Document
+	heads []id.Hash // none: as it is
+}
+
+// At returns the view at the given heads. The error wraps ErrUnknownHeads if
+// one of them is no change of the document.
+func (d *Document) At(heads []id.Hash) (*View, error) {
+	switch {
+	case d.core == nil:
+		return nil, d.why
+	case len(heads) == 0:
+		return nil, fmt.Errorf("view: %w: no heads given", ErrUnknownHeads)
+	case !d.core.knows(heads):
+		return nil, fmt.Errorf("view: %w", ErrUnknownHeads)
+	}
+	return &View{d: d, heads: slices.Clone(heads)}, nil
+}
+
+func (d *Document) now() *View { return &View{d: d} }
+
+// Value returns the whole document.
+func (d *Document) Value() (map[string]any, error) { return d.now().Value() }
+
+// Collection returns a collection's entities by their ids. A collection that
+// is not there has none.
+func (d *Document) Collection(name string) (map[string]any, error) { return d.now().Collection(name) }
+
+// Entity returns an entity's fields. The error wraps ErrNotFound if it is not
+// there, ErrKind if what is there is no map.
+func (d *Document) Entity(collection, id string) (map[string]any, error) {
+	return d.now().Entity(collection, id)
+}
+
+// Get returns the value of a field, or of what lies deeper in it: string keys
+// and int indexes.
+func (d *Document) Get(collection, id, field string, deeper ...any) (any, error) {
+	return d.now().Get(collection, id, field, deeper...)
+}
+
+// Conflicts returns all values that a field, or what lies deeper in it, has
+// been given by concurrent changes. The last one is what Get returns.
+func (d *Document) Conflicts(collection, id, field string, deeper ...any) ([]Conflict, error) {
+	return d.now().Conflicts(collection, id, field, deeper...)
+}
+
+// JSON returns the whole document as AppendJSON writes it.
+func (d *Document) JSON() ([]byte, error) { return d.now().JSON() }
+
+// Value is Document.Value as it was.
+func (v *View) Value() (map[string]any, error) {
+	value, err := v.read(nil)
+	if err != nil {
+		return nil, fmt.Errorf("read document: %w", err)
+	}
+	return value.(map[string]any), nil
+}
+
+// Collection is Document.Collection as it was.
+func (v *View) Collection(name string) (map[string]any, error) {
+	m, err := v.readMap(Path{name})
+	if errors.Is(err, ErrNotFound) {
+		return map[string]any{}, nil
+	}
+	return m, err
+}
+
+// Entity is Document.Entity as it was.
+func (v *View) Entity(collection, id string) (map[string]any, error) {
+	return v.readMap(Path{collection, id})
+}
+
+// Get is Document.Get as it was.
+func (v *View) Get(collection, id, field string, deeper ...any) (any, error) {
+	return v.read(append(Path{collection, id, field}, deeper...))
+}
+
+// Conflicts is Document.Conflicts as it was.
+func (v *View) Conflicts(collection, id, field string, deeper ...any) ([]Conflict, error) {
+	return call(v, (*core).conflicts, append(Path{collection, id, field}, deeper...), (*decoder).conflicts)
+}
+
+// JSON is Document.JSON as it was.
+func (v *View) JSON() ([]byte, error) {
+	m, err := v.Value()
+	if err != nil {
+		return nil, err
+	}
+	return AppendJSON(nil, m), nil
+}
+
+func (v *View) read(p Path) (any, error) { return call(v, (*core).read, p, (*decoder).value) }
+
+func (v *View) readMap(p Path) (map[string]any, error) {
+	value, err := v.read(p)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := value.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%s: %w: not a map", p, ErrKind)
+	}
+	return m, nil
+}
+
+// call reads at a path and decodes what the core writes.
+func call[T any](v *View, f func(*core, []byte, []id.Hash) outcome, p Path, decode func(*decoder) T) (t T, err error) {
+	if v.d.core == nil {
+		return t, v.d.why
+	}
+	if len(p) > 2 {
+		if err := checkPath(p[2:]); err != nil {
+			return t, err
+		}
+	}
+	var e encoder
+	e.path(p)
+	out := f(v.d.core, e.b, v.heads)
+	defer out.free()
+	if err := out.err(p); err != nil {
+		return t, err
+	}
+	return decode(&decoder{b: out.data}), nil
+}
