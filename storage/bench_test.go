@@ -115,3 +115,28 @@ func BenchmarkBodies(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*history/b.Elapsed().Seconds(), "rows/s")
 }
+
+// BenchmarkOpenUnclean is an Open that has to check the file first.
+func BenchmarkOpenUnclean(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "store.db")
+	s := openAt(b, path, Options{})
+	mustAppend(b, s, entries(id.Document{1}, 0, history)...)
+	for b.Loop() {
+		s.opening = -1 // Close takes nobody's mark away, as if it had not run
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		var err error
+		if s, err = Open(context.Background(), path, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size())/(1<<20), "MiB")
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -57,7 +57,7 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		now:       o.Now,
 		log:       o.Log,
 		elsewhere: s.watchers.tell,
-		queue:     newQueue(o.GroupBytes, o.QueueBytes),
+		queue:     newQueue(o.GroupBytes),
 	}
 	s.readers = pool(path, o.Busy, o.Readers, "query_only = ON")
 	defer func() {
@@ -206,12 +206,11 @@ func (s *Store) begin(stale bool) error {
 
 // forgetOpening makes the end a clean one. If it fails, the next Open checks
 // the file, no more.
-func (s *Store) forgetOpening() error {
+func (s *Store) forgetOpening() {
 	t := &tx{w: s.writer}
 	if err := t.exec(`DELETE FROM openings WHERE id = ?`, s.opening); err != nil {
 		s.o.Log.Warn("the next start will check the file, because this end could not be noted", "path", s.path, "err", err)
 	}
-	return nil
 }
 
 // newUUID returns a random (version 4) UUID, the form that automerge-repo gives

@@ -18,9 +18,6 @@ type Options struct {
 	// More makes throughput no better and every caller in the group wait for
 	// all of it. 0: 1 MiB, about 40 ms of work.
 	GroupBytes int64
-	// QueueBytes is how much may wait for the writer; callers past it wait to
-	// be let in. A batch larger than it is let in alone. 0: 64 MiB.
-	QueueBytes int64
 	// Poll is how often Watch looks for commits of other processes. 0: 250 ms.
 	Poll time.Duration
 	// Now is the clock. nil: time.Now.
@@ -38,9 +35,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.GroupBytes <= 0 {
 		o.GroupBytes = 1 << 20
-	}
-	if o.QueueBytes <= 0 {
-		o.QueueBytes = 64 << 20
 	}
 	if o.Poll <= 0 {
 		o.Poll = 250 * time.Millisecond

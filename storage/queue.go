@@ -2,10 +2,9 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sync/semaphore"
 )
 
 // job is work for the writer's goroutine.
@@ -41,11 +40,10 @@ func (j *job) start() bool {
 
 // queue holds the jobs that wait for the writer, in two lanes: small ones, of
 // which many go into one transaction, and large ones, each a transaction of
-// its own. The lanes take turns, so neither starves the other.
+// its own. The lanes take turns, so neither starves the other. It needs no
+// limit: each caller waits with its one job, whose bytes are the caller's own.
 type queue struct {
 	groupBytes int64
-	queueBytes int64
-	room       *semaphore.Weighted // of queueBytes
 
 	mu        sync.Mutex
 	changed   sync.Cond // on mu
@@ -55,8 +53,8 @@ type queue struct {
 	closed    bool
 }
 
-func newQueue(groupBytes, queueBytes int64) *queue {
-	q := &queue{groupBytes: groupBytes, queueBytes: queueBytes, room: semaphore.NewWeighted(queueBytes)}
+func newQueue(groupBytes int64) *queue {
+	q := &queue{groupBytes: groupBytes}
 	q.changed.L = &q.mu
 	return q
 }
@@ -68,11 +66,6 @@ func (q *queue) do(j *job) error {
 	if err := j.ctx.Err(); err != nil {
 		return context.Cause(j.ctx)
 	}
-	weight := min(max(j.size, 1), q.queueBytes)
-	if err := q.room.Acquire(j.ctx, weight); err != nil {
-		return context.Cause(j.ctx)
-	}
-	defer q.room.Release(weight)
 	j.done = make(chan error, 1)
 	if !q.put(j) {
 		return ErrClosed
@@ -82,7 +75,7 @@ func (q *queue) do(j *job) error {
 		return err
 	case <-j.ctx.Done():
 		if j.state.CompareAndSwap(jobWaits, jobAbandoned) {
-			j.run = nil // the queue may hold the job a while longer, but not its data
+			q.remove(j)
 			return context.Cause(j.ctx)
 		}
 		return <-j.done
@@ -102,6 +95,15 @@ func (q *queue) put(j *job) bool {
 	}
 	q.changed.Signal()
 	return true
+}
+
+// remove forgets a job that its caller has abandoned.
+func (q *queue) remove(j *job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	is := func(o *job) bool { return o == j }
+	q.small = slices.DeleteFunc(q.small, is)
+	q.large = slices.DeleteFunc(q.large, is)
 }
 
 // take waits for jobs and returns the next group. It returns false when the

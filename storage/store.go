@@ -83,7 +83,7 @@ func (s *Store) Close() error {
 	// The connections of readers go first: the last one to close empties the
 	// log into the file, and a reader is not allowed to write.
 	err := s.readers.Close()
-	err = errors.Join(err, s.forgetOpening())
+	s.forgetOpening()
 	s.writer.drop()
 	err = errors.Join(err, s.writer.db.Close())
 	if err != nil {

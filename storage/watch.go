@@ -15,7 +15,8 @@ type Arrival struct{ After, Through int64 }
 // Watch calls fn with rows that appear in the journal from elsewhere, within
 // about Options.Poll of their commit or before this store's next own commit
 // returns, whichever is first. It blocks until ctx ends, the store closes
-// (ErrClosed) or fn returns an error, and returns that.
+// (ErrClosed), the file cannot be looked at or fn returns an error, and returns
+// that. While a long transaction of this store runs, it tells nothing.
 //
 // after is the last row the caller has taken notice of: if there are rows
 // above it when Watch begins, the first call tells of them all, whoever

@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -169,6 +168,9 @@ func TestACancelledAppendTellsTheTruth(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled while waiting: %v", err)
 	}
+	if n := len(s.writer.queue.small); n != 0 {
+		t.Errorf("the queue keeps %d abandoned batches", n)
+	}
 	release()
 	// Cancelled after it has begun: stored, and so it says.
 	ctx, cancel = context.WithCancel(context.Background())
@@ -188,7 +190,7 @@ func TestACancelledAppendTellsTheTruth(t *testing.T) {
 }
 
 func TestLargeAndSmallBatchesTakeTurns(t *testing.T) {
-	q := newQueue(100, 1000)
+	q := newQueue(100)
 	for range 3 {
 		q.put(&job{size: 500})
 	}
@@ -206,36 +208,6 @@ func TestLargeAndSmallBatchesTakeTurns(t *testing.T) {
 	if want := []int64{500, 0, 40, 40, 0, 500, 0, 40, 40, 0, 500, 0, 40, 0}; !slices.Equal(got, want) {
 		t.Errorf("groups %d, want %d", got, want)
 	}
-}
-
-func TestTheQueueIsBounded(t *testing.T) {
-	s := openAt(t, filepath.Join(t.TempDir(), "store.db"), Options{QueueBytes: 4 << 10})
-	release := hold(t, s) // takes a little of it
-	var wg sync.WaitGroup
-	// The first takes the rest and more, so the others wait outside.
-	for i := range 3 {
-		wg.Go(func() {
-			e := entry(id.Document{1}, i)
-			e.Body = make([]byte, 3<<10)
-			e.Hash = hashOf(fmt.Append(nil, i))
-			mustAppend(t, s, e)
-		})
-	}
-	waiting(s, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if s.writer.queue.room.TryAcquire(2 << 10) {
-		t.Error("a full queue has room")
-	}
-	if _, err := s.Append(ctx, Batch{Entries: entries(id.Document{1}, 9, 1)}); !errors.Is(err, context.Canceled) {
-		t.Errorf("waiting to be let in, cancelled: %v", err)
-	}
-	release()
-	wg.Wait()
-	// Larger than the queue: let in alone.
-	e := entry(id.Document{1}, 7)
-	e.Body = make([]byte, 64<<10)
-	mustAppend(t, s, e)
 }
 
 func TestCloseStoresWhatWaits(t *testing.T) {
