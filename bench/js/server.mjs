@@ -31,7 +31,7 @@ server.on("error", error => {
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.on(signal, async () => {
     server.close()
-    await repo.flush()
+    await repo.flush(Object.values(repo.handles).filter(handle => handle.isReady()).map(handle => handle.documentId))
     process.exit(0)
   })
 }
