@@ -38,8 +38,8 @@ type conn struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	heard atomic.Bool // something arrived since the last ping
-	busy  atomic.Bool // the reader is working and cannot hear a pong
+	heard *atomic.Bool // something arrived since the last ping
+	busy  atomic.Bool  // the reader is working and cannot hear a pong
 
 	// Owned by the reader.
 	rooms map[id.Document]*hall
@@ -55,7 +55,7 @@ type ending struct {
 	now    bool // the socket is of no more use: send nothing
 }
 
-func newConn(r *Relay, n connID, ws *websocket.Conn, remote wire.Remote) *conn {
+func newConn(r *Relay, n connID, ws *websocket.Conn, heard *atomic.Bool, remote wire.Remote) *conn {
 	c := &conn{
 		id:     n,
 		relay:  r,
@@ -63,6 +63,7 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, remote wire.Remote) *conn {
 		remote: remote,
 		log:    r.o.Log.With("conn", uint64(n), "peer", remote.PeerID),
 		out:    newOutbox(r.o.MaxQueue),
+		heard:  heard,
 		rooms:  make(map[id.Document]*hall),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -180,7 +181,7 @@ func (c *conn) readFrame() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	frame, err := io.ReadAll(listener{r, &c.heard})
+	frame, err := io.ReadAll(listener{r, c.heard})
 	if err != nil {
 		return nil, err
 	}
@@ -275,25 +276,30 @@ func (c *conn) writeFrame(ctx context.Context, frame []byte) error {
 	return w.Close()
 }
 
-// ping drops the client when nothing was heard of it for a whole interval.
+// ping asks for a sign of life again and again, and drops the client when there
+// is none for too long.
 func (c *conn) ping() {
-	c.heard.Store(true)
-	t := time.NewTicker(c.relay.o.PingInterval)
+	interval := c.relay.o.PingInterval
+	t := time.NewTicker(interval)
 	defer t.Stop()
+	var silence time.Duration
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-t.C:
 		}
-		if !c.heard.Swap(false) && !c.busy.Load() {
+		if silence += interval; c.heard.Swap(false) || c.busy.Load() {
+			silence = 0
+		}
+		if silence > c.relay.o.MaxSilence {
 			c.close(ending{code: wire.CloseNormal, reason: "it does not answer pings", now: true})
 			return
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, c.relay.o.PingInterval)
-		if err := c.ws.Ping(ctx); err == nil {
-			c.heard.Store(true)
-		}
+		// Whether the answer comes in time does not matter here: when it comes, it
+		// is heard.
+		ctx, cancel := context.WithTimeout(c.ctx, interval)
+		c.ws.Ping(ctx)
 		cancel()
 	}
 }

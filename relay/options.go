@@ -15,11 +15,14 @@ type Options struct {
 	// Log is told of connections, refusals and failures. nil: silent.
 	Log *slog.Logger
 
-	// PingInterval is how often each connection is pinged; one from which
-	// nothing was heard for a whole interval is dropped. 0: 5 s, as stock
+	// PingInterval is how often each connection is pinged. 0: 5 s, as stock
 	// servers do.
 	PingInterval time.Duration
-	// HandshakeTimeout is how long a client may take to say join. 0: 10 s.
+	// MaxSilence is for how long nothing may be heard of a client that is pinged;
+	// then it is dropped. 0: 30 s: a JavaScript client that loads a long history
+	// answers nothing for ten seconds and more, and would begin anew if dropped.
+	MaxSilence time.Duration
+	// HandshakeTimeout is how long a client may take to say join. 0: 30 s.
 	HandshakeTimeout time.Duration
 	// WriteTimeout is how long the network may take to accept 64 KiB. 0: 20 s.
 	WriteTimeout time.Duration
@@ -45,7 +48,8 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.PingInterval, 5*time.Second)
-	setDefault(&o.HandshakeTimeout, 10*time.Second)
+	setDefault(&o.MaxSilence, 30*time.Second)
+	setDefault(&o.HandshakeTimeout, 30*time.Second)
 	setDefault(&o.WriteTimeout, 20*time.Second)
 	setDefault(&o.CloseTimeout, 5*time.Second)
 	setDefault(&o.MaxFrame, wire.MaxFrame)

@@ -82,7 +82,9 @@ func (r *Relay) PeerID() string { return r.local.PeerID }
 // Refusals come as an error message and a close, never as an HTTP status: stock
 // clients under Node throw on that, and their process ends.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	heard := new(atomic.Bool)
 	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
+		OnPongReceived: func(context.Context, []byte) { heard.Store(true) },
 		// Any page may connect: nothing here rests on cookies.
 		InsecureSkipVerify: true,
 	})
@@ -98,11 +100,11 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer r.leave()
 	r.count.connections.Add(1)
-	r.serve(ws)
+	r.serve(ws, heard)
 }
 
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ws *websocket.Conn) {
+func (r *Relay) serve(ws *websocket.Conn, heard *atomic.Bool) {
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.HandshakeTimeout)
 	remote, err := r.local.Serve(ctx, frames{ws})
 	cancel()
@@ -112,7 +114,7 @@ func (r *Relay) serve(ws *websocket.Conn) {
 		ws.Close(websocket.StatusCode(wire.CloseProtocol), cutReason(err.Error()))
 		return
 	}
-	c := newConn(r, connID(r.lastID.Add(1)), ws, remote)
+	c := newConn(r, connID(r.lastID.Add(1)), ws, heard, remote)
 	if !r.register(c) {
 		c.sendError(errDraining.Error())
 		c.close(ending{code: wire.CloseDraining, reason: errDraining.Error()})
