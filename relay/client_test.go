@@ -1,0 +1,224 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"syncline/crdt/id"
+	"syncline/relay/wire"
+	"syncline/storage"
+)
+
+// patience bounds every wait of a test; no test waits for it to pass.
+const patience = 30 * time.Second
+
+// server is a relay on a port, over a store of its own.
+type server struct {
+	*Relay
+	url   string
+	store *storage.Store
+	path  string
+	stop  func()
+}
+
+func openStore(t testing.TB, path string) *storage.Store {
+	t.Helper()
+	store, err := storage.Open(t.Context(), path, storage.Options{Poll: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func serve(t testing.TB, o Options) *server {
+	t.Helper()
+	return serveOn(t, filepath.Join(t.TempDir(), "relay.db"), o)
+}
+
+func serveOn(t testing.TB, path string, o Options) *server {
+	t.Helper()
+	o.Store = openStore(t, path)
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, l) }()
+	s := &server{Relay: r, url: "ws://" + l.Addr().String(), store: o.Store, path: path}
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		if err := o.Store.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+// client is a peer on a WebSocket, as a stock client is, in one goroutine.
+type client struct {
+	t    testing.TB
+	ctx  context.Context
+	ws   *websocket.Conn
+	peer string
+	far  wire.Remote
+	docs map[id.Document]*replica
+
+	// What came, but sync messages.
+	gossip      []*wire.Ephemeral
+	unavailable []id.Document
+	errors      []string
+	notices     []*wire.Notice
+}
+
+// socket connects without a handshake.
+func socket(t testing.TB, url, peer string) *client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ws, _, err := websocket.Dial(ctx, url, nil)
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ws.SetReadLimit(-1)
+	t.Cleanup(func() {
+		ws.CloseNow()
+		cancel()
+	})
+	return &client{t: t, ctx: ctx, ws: ws, peer: peer, docs: make(map[id.Document]*replica)}
+}
+
+func join(t testing.TB, url, peer string) *client {
+	t.Helper()
+	return joinAs(t, url, wire.Local{PeerID: peer, Metadata: wire.Metadata{Ephemeral: true}})
+}
+
+func joinAs(t testing.TB, url string, l wire.Local) *client {
+	t.Helper()
+	c := socket(t, url, l.PeerID)
+	far, err := l.Connect(c.ctx, frames{c.ws})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.far = far
+	return c
+}
+
+func (c *client) route() wire.Route { return wire.Route{SenderID: c.peer, TargetID: c.far.PeerID} }
+
+func (c *client) send(m wire.Message) {
+	c.t.Helper()
+	b, err := wire.Encode(m)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.sendFrame(b)
+}
+
+func (c *client) sendFrame(b []byte) {
+	c.t.Helper()
+	if err := c.ws.Write(c.ctx, websocket.MessageBinary, b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// sync sends what the replica has to say, if anything.
+func (c *client) sync(r *replica) {
+	c.t.Helper()
+	c.docs[r.doc] = r
+	if data := r.generate(); data != nil {
+		c.send(&wire.Sync{Route: c.route(), Request: r.g.Len() == 0 && !r.session.Synced(), Document: r.doc, Data: data})
+	}
+}
+
+func (c *client) say(doc id.Document, session string, count uint64, data string) {
+	c.t.Helper()
+	c.send(&wire.Ephemeral{Route: c.route(), Document: doc, SessionID: session, Count: count, Data: []byte(data)})
+}
+
+// next reads one message, and answers it if it is a sync message.
+func (c *client) next() (wire.Message, error) {
+	_, b, err := c.ws.Read(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := wire.Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	switch m := m.(type) {
+	case *wire.Sync:
+		if r := c.docs[m.Document]; r != nil {
+			r.receive(m.Data)
+			c.sync(r)
+		}
+	case *wire.Ephemeral:
+		c.gossip = append(c.gossip, m)
+	case *wire.Unavailable:
+		c.unavailable = append(c.unavailable, m.Document)
+	case *wire.Error:
+		c.errors = append(c.errors, m.Message)
+	case *wire.Notice:
+		c.notices = append(c.notices, m)
+	}
+	return m, nil
+}
+
+// until reads until the condition holds.
+func (c *client) until(what string, cond func() bool) {
+	c.t.Helper()
+	for !cond() {
+		if _, err := c.next(); err != nil {
+			c.t.Fatalf("%s waits until %s: %v", c.peer, what, err)
+		}
+	}
+}
+
+// acked waits until the relay has said that it has all of the replica.
+func (c *client) acked(r *replica) {
+	c.t.Helper()
+	c.until("its changes are acknowledged", r.session.Synced)
+}
+
+// fetch waits until the replica has the changes.
+func (c *client) fetch(r *replica, hashes ...id.Hash) {
+	c.t.Helper()
+	c.until("changes have come", func() bool { return r.has(hashes...) })
+}
+
+// untilClosed reads until the relay closes, and returns the code.
+func (c *client) untilClosed() wire.CloseCode {
+	c.t.Helper()
+	for {
+		if _, err := c.next(); err != nil {
+			if ce, ok := errors.AsType[websocket.CloseError](err); ok {
+				return wire.CloseCode(ce.Code)
+			}
+			c.t.Fatalf("%s waits for a close frame: %v", c.peer, err)
+		}
+	}
+}
+
+// alive checks that the relay serves this client: a request is answered.
+func (c *client) alive() {
+	c.t.Helper()
+	r := newReplica(c.t, id.NewDocument(), "nobody")
+	n := len(c.unavailable)
+	c.sync(r)
+	c.until("a request is answered", func() bool { return len(c.unavailable) > n })
+}
