@@ -19,6 +19,7 @@ type Document struct {
 	why   error // ErrClosed, or why it is broken
 	actor id.Actor
 	heads []id.Hash
+	own   id.Hash // our last change, zero before the first
 	maxOp uint64 // the largest operation counter
 	bytes int64  // estimate of C memory
 }
@@ -191,13 +192,24 @@ func (d *Document) committed(raw []byte) (*chunk.Change, error) {
 	switch {
 	case err != nil:
 		return nil, d.fail(fmt.Errorf("the core wrote a change that is not valid: %w", err))
-	case c.Actor != d.actor || !slices.Equal(c.Deps, d.heads):
+	case c.Actor != d.actor || !d.follows(c):
 		return nil, d.fail(fmt.Errorf("the core wrote change %s, which does not follow the heads as actor %s", c.Hash, d.actor))
 	}
-	d.heads = []id.Hash{c.Hash}
+	d.heads, d.own = []id.Hash{c.Hash}, c.Hash
 	d.maxOp = max(d.maxOp, c.MaxOp())
 	d.bytes += int64(len(raw)) + operationBytes*int64(c.NumOps)
 	return c, nil
+}
+
+// follows reports whether a change of ours depends on the heads. The core also
+// names our last change, whether it is a head or not.
+func (d *Document) follows(c *chunk.Change) bool {
+	want := d.heads
+	if d.own != (id.Hash{}) && !slices.Contains(want, d.own) {
+		want = append(slices.Clone(want), d.own)
+		id.SortHashes(want)
+	}
+	return slices.Equal(c.Deps, want)
 }
 
 // Actor is who the document is edited as.
