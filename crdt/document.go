@@ -20,8 +20,8 @@ type Document struct {
 	actor id.Actor
 	heads []id.Hash
 	own   id.Hash // our last change, zero before the first
-	maxOp uint64 // the largest operation counter
-	bytes int64  // estimate of C memory
+	maxOp uint64  // the largest operation counter
+	bytes int64   // estimate of C memory
 }
 
 // What a document takes in C by measurement: by itself, and by operation

@@ -55,6 +55,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().String("log-level", "info", "what to log: debug, info, warn or error")
 	root.AddCommand(
+		demoCommand(),
 		relayCommand(),
 		versionCommand(),
 	)

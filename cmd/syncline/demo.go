@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"syncline/crdt"
+	"syncline/crdt/id"
+	"syncline/peer"
+	"syncline/relay"
+	"syncline/storage"
+)
+
+func demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Show a relay and two clients that edit together, apart, and converge",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logger(cmd, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("log-level") {
+				log = slog.New(slog.DiscardHandler) // the demo speaks for itself
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
+			defer cancel()
+			return failed(runDemo(ctx, cmd.OutOrStdout(), log))
+		},
+	}
+}
+
+// demo is a play in which what is shown is what was measured.
+type demo struct {
+	out  io.Writer
+	log  *slog.Logger
+	dir  string
+	addr string // of the relay, the same after its restart
+	stop func() error
+}
+
+// runDemo tells what it does on out, and fails if the clients do not converge.
+func runDemo(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
+	dir, err := os.MkdirTemp("", "syncline-demo-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the relay's data: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	d := &demo{out: out, log: log, dir: dir, addr: "127.0.0.1:0"}
+	if err := d.startRelay(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	d.say("A relay listens on ws://%s and keeps its journal in %s.\n", d.addr, dir)
+
+	ada := d.client("Ada", id.Document{})
+	defer ada.Close()
+	ben := d.client("Ben", ada.ID())
+	defer ben.Close()
+	if err := d.together(ctx, ada, ben); err != nil {
+		return err
+	}
+	if err := d.apart(ctx, ada, ben); err != nil {
+		return err
+	}
+	return d.later(ctx, ada)
+}
+
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
+
+// client is a person with a replica in memory and, at times, a link to the relay.
+type client struct {
+	*peer.Replica
+	name string
+	d    *demo
+	stop func() error
+}
+
+func (d *demo) client(name string, doc id.Document) *client {
+	return &client{Replica: peer.NewReplica(peer.ReplicaOptions{ID: doc, Logger: d.log}), name: name, d: d}
+}
+
+// online connects the client and keeps it in sync until offline.
+func (c *client) online(ctx context.Context) error {
+	link, err := peer.Dial(ctx, "ws://"+c.d.addr, peer.LinkOptions{PeerID: c.name, Replicas: []*peer.Replica{c.Replica}, Logger: c.d.log})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- link.Run(ctx) }()
+	c.stop = func() error {
+		cancel()
+		return <-done
+	}
+	return nil
+}
+
+func (c *client) offline() error { return c.stop() }
+
+// do edits and says so.
+func (c *client) do(what string, ops ...crdt.Operation) error {
+	hash, err := c.Do(ops...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	c.d.say("  %s %s  (change %.8s)\n", c.name, what, hash)
+	return nil
+}
+
+// converge waits until both clients have the same heads, and checks that they
+// then have the same document.
+func (d *demo) converge(ctx context.Context, from time.Time, a, b *client) error {
+	for {
+		aChanged, bChanged := a.Changed(), b.Changed()
+		if slices.Equal(a.Heads(), b.Heads()) {
+			break
+		}
+		select {
+		case <-aChanged:
+		case <-bChanged:
+		case <-ctx.Done():
+			return fmt.Errorf("%s and %s have not converged: %w", a.name, b.name, context.Cause(ctx))
+		}
+	}
+	took := time.Since(from)
+	left, err := a.JSON()
+	if err != nil {
+		return err
+	}
+	right, err := b.JSON()
+	if err != nil {
+		return err
+	}
+	if string(left) != string(right) {
+		return fmt.Errorf("%s and %s have equal heads and different documents:\n%s\n%s", a.name, b.name, left, right)
+	}
+	d.say("  Both have it after %.1f ms: heads %s\n", float64(took.Microseconds())/1000, short(a.Heads()))
+	return nil
+}
+
+func short(heads []id.Hash) string {
+	names := make([]string, len(heads))
+	for i, h := range heads {
+		names[i] = h.String()[:8]
+	}
+	return strings.Join(names, " ")
+}
+
+// together has both online.
+func (d *demo) together(ctx context.Context, ada, ben *client) error {
+	d.say("\n1. Together. Ada makes a document and passes its address to Ben:\n   %s\n", ada.ID().URL())
+	if err := ada.do("writes a packing list", crdt.Create("items", "tent", map[string]any{"text": "Tent", "count": crdt.Counter(1)})); err != nil {
+		return err
+	}
+	for _, c := range []*client{ada, ben} {
+		if err := c.online(ctx); err != nil {
+			return err
+		}
+	}
+	start := time.Now()
+	if err := d.converge(ctx, start, ada, ben); err != nil {
+		return err
+	}
+	start = time.Now()
+	if err := ben.do("adds matches", crdt.Create("items", "matches", map[string]any{"text": "Matches", "count": crdt.Counter(2)})); err != nil {
+		return err
+	}
+	return d.converge(ctx, start, ben, ada)
+}
+
+// apart has Ada edit in a tunnel, and both change the same things.
+func (d *demo) apart(ctx context.Context, ada, ben *client) error {
+	d.say("\n2. Apart. Ada's train enters a tunnel; both go on editing the same items:\n")
+	if err := ada.offline(); err != nil {
+		return err
+	}
+	steps := []func() error{
+		func() error {
+			return ada.do("types into the tent's text, offline", crdt.Splice("items", "tent", "text", 4, 0, " for two"))
+		},
+		func() error {
+			return ada.do("counts one match more, offline", crdt.Increment("items", "matches", "count", 1))
+		},
+		func() error {
+			return ben.do("types into the same text", crdt.Splice("items", "tent", "text", 0, 0, "Green "))
+		},
+		func() error {
+			return ben.do("counts three matches more", crdt.Increment("items", "matches", "count", 3))
+		},
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	d.say("  Out of the tunnel.\n")
+	start := time.Now()
+	if err := ada.online(ctx); err != nil {
+		return err
+	}
+	if err := d.converge(ctx, start, ada, ben); err != nil {
+		return err
+	}
+	doc, err := ada.JSON()
+	if err != nil {
+		return err
+	}
+	d.say("  Nobody's edit is lost:\n  %s\n", doc)
+	return errors.Join(ada.offline(), ben.offline())
+}
+
+// later has a third client come when everybody has gone.
+func (d *demo) later(ctx context.Context, ada *client) error {
+	d.say("\n3. Later. Ada and Ben have gone, and the relay is stopped and started again.\n")
+	if err := d.stop(); err != nil {
+		return err
+	}
+	if err := d.startRelay(ctx); err != nil {
+		return err
+	}
+	cleo := d.client("Cleo", ada.ID())
+	defer cleo.Close()
+	d.say("  Cleo, who was never there before, asks for the document.\n")
+	start := time.Now()
+	if err := cleo.online(ctx); err != nil {
+		return err
+	}
+	if err := d.converge(ctx, start, ada, cleo); err != nil {
+		return err
+	}
+	d.say("\nThree replicas converged, and no one of them was in charge. To keep a relay:\n  syncline relay --listen 127.0.0.1:3030 --data DIR\n")
+	return cleo.offline()
+}
+
+// startRelay serves until stop, on the address of the last time.
+func (d *demo) startRelay(ctx context.Context) error {
+	store, err := storage.Open(ctx, d.dir+"/"+relayFile, storage.Options{Log: d.log})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", d.addr)
+	if err != nil {
+		return errors.Join(listenError(d.addr, err), store.Close())
+	}
+	d.addr = l.Addr().String()
+	r, err := relay.New(relay.Options{Store: store, Log: d.log})
+	if err != nil {
+		return errors.Join(err, l.Close(), store.Close())
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, l) }()
+	stopped := false
+	d.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return errors.Join(<-done, store.Close())
+	}
+	return nil
+}
