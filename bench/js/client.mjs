@@ -18,6 +18,9 @@ class WatchedSocketAdapter extends WebSocketClientAdapter {
     if (socket === this.#watched) return
     this.#watched = socket
     socket.on("open", () => this.traffic.connections++)
+    // The stock adapter takes its listeners off a socket that has not opened when
+    // the next attempt begins; that one's refusal would then end the process.
+    socket.on("error", () => {})
     const send = socket.send.bind(socket)
     socket.send = (data, ...rest) => {
       this.traffic.messagesOut++
@@ -137,8 +140,6 @@ export class Client {
   }
 
   disconnect() {
-    // Closing a socket that is not open yet is an error event without a listener.
-    this.adapter.socket?.on("error", () => {})
     if (this.adapter.socket) this.adapter.disconnect()
   }
 
