@@ -20,7 +20,7 @@ type decision struct {
 	rivals   map[uint32]int // by twin: lower twins not yet known to be out
 	children []uint32       // of node n: children[from[n]:from[n+1]]
 	from     []uint32
-	todo     []uint32 // node<<1, with 1 for stands and 0 for out
+	todo     []uint32 // decided, and what follows from it is not
 }
 
 // decide says for each node whether it stands. It costs time and memory in
@@ -53,7 +53,7 @@ func (g *Graph) decide() []uint8 {
 			return d.state
 		}
 		g.twins.tied = true
-		d.todo = append(d.todo, twins[i]<<1|1)
+		d.stand(twins[i])
 		d.run()
 	}
 }
@@ -84,7 +84,24 @@ func (d *decision) link() {
 // consider lets a node stand if nothing is in its way.
 func (d *decision) consider(n uint32) {
 	if d.state[n] == undecided && d.waits[n] == 0 && d.rivals[n] == 0 {
-		d.todo = append(d.todo, n<<1|1)
+		d.stand(n)
+	}
+}
+
+// stand decides on a node and with it on its twins, so that no other of them can
+// come to stand.
+func (d *decision) stand(n uint32) {
+	d.state[n] = stands
+	d.todo = append(d.todo, n)
+	for _, m := range d.mates(n) {
+		d.reject(m)
+	}
+}
+
+func (d *decision) reject(n uint32) {
+	if d.state[n] == undecided {
+		d.state[n] = isOut
+		d.todo = append(d.todo, n)
 	}
 }
 
@@ -92,35 +109,24 @@ func (d *decision) consider(n uint32) {
 // decided for good.
 func (d *decision) run() {
 	for len(d.todo) > 0 {
-		e := d.todo[len(d.todo)-1]
+		n := d.todo[len(d.todo)-1]
 		d.todo = d.todo[:len(d.todo)-1]
-		n := e >> 1
-		if d.state[n] != undecided {
-			continue
-		}
 		children := d.children[d.from[n]:d.from[n+1]]
-		if e&1 == 0 {
-			d.state[n] = isOut
+		if d.state[n] == stands {
 			for _, c := range children {
-				d.todo = append(d.todo, c<<1)
-			}
-			for _, m := range d.mates(n) {
-				if d.g.hash[m].Compare(d.g.hash[n]) > 0 {
-					d.rivals[m]--
-					d.consider(m)
-				}
+				d.waits[c]--
+				d.consider(c)
 			}
 			continue
-		}
-		d.state[n] = stands
-		for _, m := range d.mates(n) {
-			if m != n {
-				d.todo = append(d.todo, m<<1)
-			}
 		}
 		for _, c := range children {
-			d.waits[c]--
-			d.consider(c)
+			d.reject(c)
+		}
+		for _, m := range d.mates(n) {
+			if d.g.hash[m].Compare(d.g.hash[n]) > 0 {
+				d.rivals[m]--
+				d.consider(m)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"container/list"
+	"slices"
 
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
@@ -15,6 +16,9 @@ const (
 	MaxOrphans = 1 << 17
 	// MaxOrphanBytes is as much as the largest change.
 	MaxOrphanBytes = chunk.MaxChangeBytes
+	// maxRefused is how many refused changes are remembered, so that they and what
+	// builds on them are not asked for again.
+	maxRefused = 4096
 	// orphanCost is what holding a change takes besides its bytes.
 	orphanCost = 512
 )
@@ -41,6 +45,9 @@ type Orphans struct {
 	age     *list.List
 	waiters map[id.Hash][]*waiting // by missing dep
 	bytes   int
+	refused map[id.Hash]struct{}
+	order   []id.Hash // of refused, a ring
+	next    int       // in order
 }
 
 type waiting struct {
@@ -56,7 +63,7 @@ func NewOrphans(limits OrphanLimits) *Orphans {
 	if limits.Bytes <= 0 {
 		limits.Bytes = MaxOrphanBytes
 	}
-	return &Orphans{limits: limits, held: map[id.Hash]*list.Element{}, age: list.New(), waiters: map[id.Hash][]*waiting{}}
+	return &Orphans{limits: limits, held: map[id.Hash]*list.Element{}, age: list.New(), waiters: map[id.Hash][]*waiting{}, refused: map[id.Hash]struct{}{}}
 }
 
 // Len is the number of changes held.
@@ -107,11 +114,12 @@ func (o *Orphans) Arrived(h id.Hash) (ready []Orphan) {
 	return ready
 }
 
-// Drop says that a change was refused, and returns what waited for it, however
-// indirectly. They have left the pool.
-func (o *Orphans) Drop(h id.Hash) (dropped []Orphan) {
+// Refuse says that a change was refused, and returns what waited for it, however
+// indirectly. They have left the pool, and none of them is asked for again soon.
+func (o *Orphans) Refuse(h id.Hash) (dropped []Orphan) {
 	for todo := []id.Hash{h}; len(todo) > 0; {
 		h, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		o.remember(h)
 		for len(o.waiters[h]) > 0 {
 			w := o.waiters[h][0]
 			o.forget(w)
@@ -122,9 +130,29 @@ func (o *Orphans) Drop(h id.Hash) (dropped []Orphan) {
 	return dropped
 }
 
+// Refused reports whether the change was refused, or depended on one that was.
+func (o *Orphans) Refused(h id.Hash) bool {
+	_, ok := o.refused[h]
+	return ok
+}
+
+func (o *Orphans) remember(h id.Hash) {
+	if o.Refused(h) {
+		return
+	}
+	if len(o.order) < maxRefused {
+		o.order = append(o.order, h)
+	} else {
+		delete(o.refused, o.order[o.next])
+		o.order[o.next] = h
+		o.next = (o.next + 1) % maxRefused
+	}
+	o.refused[h] = struct{}{}
+}
+
 // MissingFrom lists, ascending, the changes that are to be asked for to get to
 // the given heads: those that the graph does not know and that are not held, and
-// what the held ones among them wait for. It lists limit changes at most.
+// what the held ones among them wait for; nothing that was refused. It lists limit changes at most.
 func (o *Orphans) MissingFrom(g *Graph, heads []id.Hash, limit int) (missing []id.Hash) {
 	var seen map[id.Hash]struct{}
 	var todo []id.Hash
@@ -136,7 +164,7 @@ func (o *Orphans) MissingFrom(g *Graph, heads []id.Hash, limit int) (missing []i
 	for len(todo) > 0 && len(missing) < limit {
 		h := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if _, ok := seen[h]; ok || g.Knows(h) {
+		if _, ok := seen[h]; ok || g.Knows(h) || o.Refused(h) {
 			continue
 		}
 		if seen == nil {
@@ -157,21 +185,18 @@ func (o *Orphans) MissingFrom(g *Graph, heads []id.Hash, limit int) (missing []i
 func (o *Orphans) forget(w *waiting) {
 	o.unlist(w.Change)
 	for _, d := range w.Change.Deps {
-		list, ok := o.waiters[d]
-		if !ok {
-			continue
-		}
-		kept := list[:0]
-		for _, x := range list {
-			if x != w {
-				kept = append(kept, x)
-			}
-		}
-		clear(list[len(kept):])
-		if len(kept) == 0 {
+		list := o.waiters[d]
+		// Lists are in order of age and mostly the oldest goes.
+		i := slices.Index(list, w)
+		switch {
+		case i < 0:
+		case len(list) == 1:
 			delete(o.waiters, d)
-		} else {
-			o.waiters[d] = kept
+		case i == 0:
+			list[0] = nil
+			o.waiters[d] = list[1:]
+		default:
+			o.waiters[d] = slices.Delete(list, i, i+1)
 		}
 	}
 }

@@ -124,6 +124,9 @@ func (s *Session) plan(known []id.Hash) (p plan) {
 		need, have = s.ask.need, s.ask.have
 	}
 	var rest []int
+	if s.guess && s.allKnown && len(s.g.Since(s.theirs)) == 0 {
+		s.guess = false // it has all that we have
+	}
 	if s.allKnown || len(have) > 0 || s.upTo {
 		p.offered = true
 		base := slices.Concat(known, s.sent)
@@ -146,7 +149,12 @@ func (s *Session) plan(known []id.Hash) (p plan) {
 }
 
 // needed finds the nodes that were asked for by hash and are not in rest.
+//
+// A change that a filter hid was not sent, and neither was any of its ancestors
+// that lie beyond the other end's heads, or it would have gone with them. So they
+// are sent now, rather than waiting to be asked for one by one.
 func (s *Session) needed(need []id.Hash, rest []int) (nodes []int) {
+	var found []id.Hash
 	for _, h := range need {
 		n, ok := s.g.Lookup(h)
 		if !ok || !s.g.Has(h) {
@@ -154,10 +162,19 @@ func (s *Session) needed(need []id.Hash, rest []int) (nodes []int) {
 		}
 		if _, sent := slices.BinarySearch(rest, n); !sent {
 			nodes = append(nodes, n)
+			found = append(found, h)
+		}
+	}
+	if s.guess && s.allKnown && len(nodes) > 0 && !s.ask.cut {
+		below := s.g.Ancestors(found)
+		for _, n := range s.g.Since(s.theirs) {
+			if _, sent := slices.BinarySearch(rest, n); !sent && below.Has(n) {
+				nodes = append(nodes, n)
+			}
 		}
 	}
 	slices.Sort(nodes)
-	return nodes
+	return slices.Compact(nodes)
 }
 
 // unfiltered drops what the filters hold. What depends on a change that is sent
@@ -242,7 +259,7 @@ func (s *Session) settle(p plan, n int) (heads []id.Hash) {
 	switch {
 	case n < p.needed:
 		// What else was asked for by hash comes first next time.
-		s.ask.need = nil
+		s.ask.need, s.ask.cut = nil, true
 		for _, node := range p.nodes[n:p.needed] {
 			s.ask.need = append(s.ask.need, s.g.Hash(node))
 		}

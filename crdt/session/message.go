@@ -16,6 +16,9 @@ const (
 )
 
 const (
+	// maxHashes bounds each list of hashes: heads are as many as ends have edited
+	// at once, and every later change has to look at them.
+	maxHashes = 1 << 16
 	// maxHave is how many have entries a message may hold. Implementations send
 	// one; each costs a Bloom test for every change beyond its lastSync.
 	maxHave = 8
@@ -101,7 +104,10 @@ func (r *reader) fail(format string, args ...any) {
 
 func (r *reader) hashes(what string) []id.Hash {
 	n := r.count(what, len(id.Hash{}))
-	if n == 0 {
+	if n > maxHashes {
+		r.fail("it has %d %s; the limit is %d", n, what, maxHashes)
+	}
+	if n == 0 || r.err != nil {
 		return nil
 	}
 	hs := make([]id.Hash, n)

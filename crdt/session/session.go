@@ -60,6 +60,7 @@ type Session struct {
 type ask struct {
 	need []id.Hash
 	have []Have
+	cut  bool // need is what is left of an answer that was cut short
 }
 
 // New starts a session. orphans may be nil if the caller keeps none.
@@ -81,9 +82,7 @@ func (s *Session) Receive(m *Message) {
 		s.resets = m.Flags&SupportsSyncReset != 0
 		s.readOnly = m.Flags&ReadOnly != 0
 	}
-	if !s.met || !slices.Equal(s.theirs, m.Heads) || len(m.Chunks) > 0 {
-		s.news = true
-	}
+	s.news = s.news || !s.met || !slices.Equal(s.theirs, m.Heads)
 	s.met = true
 	s.theirs, s.allKnown = m.Heads, false
 	s.ask = &ask{need: m.Need, have: m.Have}
