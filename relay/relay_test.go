@@ -261,6 +261,7 @@ func TestARelayThatLostItsDataIsFilledAgain(t *testing.T) {
 	c.sync(r)
 	c.acked(r)
 	saved := r.session.Save()
+	c.ws.CloseNow()
 	s.stop()
 
 	s = serve(t, Options{})
