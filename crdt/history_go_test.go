@@ -3,8 +3,10 @@ package crdt_test
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/automerge/automerge-go"
@@ -106,7 +108,7 @@ func (w *writer) editSomewhere(d *automerge.Doc) {
 		switch v.Kind() {
 		case automerge.KindMap:
 			values := must(v.Map().Values())
-			for _, k := range sortedKeys(values) {
+			for _, k := range slices.Sorted(maps.Keys(values)) {
 				inside = append(inside, values[k])
 			}
 		case automerge.KindList:

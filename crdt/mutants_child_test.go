@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -47,6 +48,8 @@ const (
 	byMessage
 	// byEdit is byIncremental, and then everything is edited and saved again.
 	byEdit
+	// byDocument: concatenated changes, worked on by our own document.
+	byDocument
 )
 
 // verdict is what the judge says of an input.
@@ -142,6 +145,13 @@ func judgeOne(e entry, in []byte) (v verdict, text []byte) {
 			v, text = broken, fmt.Appendf(nil, "wrapper panic: %v", p)
 		}
 	}()
+	if e == byDocument {
+		heads, err := judgeDocument(in)
+		if err != nil {
+			return broken, []byte(err.Error())
+		}
+		return fine, heads
+	}
 	doc, err := enter(e, in)
 	if err != nil {
 		return refused, []byte(err.Error())
@@ -236,7 +246,7 @@ func walk(w io.Writer, v *automerge.Value) {
 	case automerge.KindMap:
 		values, err := v.Map().Values()
 		fmt.Fprint(w, len(values), err)
-		for _, k := range sortedKeys(values) {
+		for _, k := range slices.Sorted(maps.Keys(values)) {
 			fmt.Fprintf(w, "%q:", k)
 			walk(w, values[k])
 		}
@@ -256,15 +266,6 @@ func walk(w io.Writer, v *automerge.Value) {
 	default:
 		fmt.Fprint(w, v.Interface())
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // editAndReread changes every object of the document, as its user would after
@@ -292,7 +293,7 @@ func edit(v *automerge.Value, depth int) {
 	case automerge.KindMap:
 		m := v.Map()
 		values, _ := m.Values()
-		for i, k := range sortedKeys(values) {
+		for i, k := range slices.Sorted(maps.Keys(values)) {
 			edit(values[k], depth+1)
 			switch i % 3 {
 			case 0:

@@ -90,9 +90,9 @@ func (d *documentParts) assemble() []byte {
 // documentMutators edit the document chunk of the base.
 func documentMutators() []mutator {
 	return []mutator{
-		{"document bytes", 4, mutateDocumentBytes},
-		{"document columns", 8, mutateDocumentColumns},
-		{"document header", 4, mutateDocumentHeader},
+		{name: "document bytes", weight: 4, mutate: mutateDocumentBytes},
+		{name: "document columns", weight: 8, mutate: mutateDocumentColumns},
+		{name: "document header", weight: 4, mutate: mutateDocumentHeader},
 	}
 }
 

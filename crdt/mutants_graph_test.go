@@ -1,30 +1,39 @@
 package crdt_test
 
-import "syncline/crdt/id"
+import (
+	"slices"
+
+	"syncline/crdt/id"
+)
 
 // honestStart is the startOp that an honest change with these deps has: one
 // more than the largest operation counter among its ancestors.
 func (m *mutation) honestStart(deps []id.Hash) uint64 {
+	largest := uint64(0)
+	for _, p := range m.ancestors(deps) {
+		largest = max(largest, p.startOp+uint64(p.rows())-1)
+	}
+	return largest + 1
+}
+
+// ancestors finds deps and all that is behind them, as far as it is delivered.
+func (m *mutation) ancestors(deps []id.Hash) map[id.Hash]*parts {
 	byHash := map[id.Hash]*parts{}
 	for _, raw := range m.changes {
 		if p, err := dissect(raw); err == nil {
 			byHash[hashOf(raw)] = p
 		}
 	}
-	largest := uint64(0)
-	seen := map[id.Hash]bool{}
-	for todo := append([]id.Hash(nil), deps...); len(todo) > 0; {
+	behind := map[id.Hash]*parts{}
+	for todo := slices.Clone(deps); len(todo) > 0; {
 		h := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		p := byHash[h]
-		if p == nil || seen[h] {
-			continue
+		if p := byHash[h]; p != nil && behind[h] == nil {
+			behind[h] = p
+			todo = append(todo, p.deps...)
 		}
-		seen[h] = true
-		largest = max(largest, p.startOp+uint64(p.rows())-1)
-		todo = append(todo, p.deps...)
 	}
-	return largest + 1
+	return behind
 }
 
 // rows counts the operations of a change by its action column.

@@ -15,8 +15,8 @@ const messageV1 = 0x42
 // messageMutators make a sync message that brings the rest of a base, and edit it.
 func messageMutators() []mutator {
 	return []mutator{
-		{"message bytes", 6, mutateMessageBytes},
-		{"message parts", 6, mutateMessageParts},
+		{name: "message bytes", weight: 6, mutate: mutateMessageBytes},
+		{name: "message parts", weight: 6, mutate: mutateMessageParts},
 	}
 }
 

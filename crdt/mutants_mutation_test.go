@@ -26,9 +26,10 @@ type mutation struct {
 // mutator changes a mutation and reports false when the base offers it nothing
 // to change.
 type mutator struct {
-	name   string
-	weight int
-	mutate func(*mutation) bool
+	name     string
+	weight   int
+	mutate   func(*mutation) bool
+	ofChange bool // and not of a document chunk or a sync message
 }
 
 // newMutation picks the base and the change. One half of all mutants end with

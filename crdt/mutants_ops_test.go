@@ -126,7 +126,7 @@ func (h *history) index() {
 // opMutators edit operations and write the change again in canonical form.
 func opMutators() []mutator {
 	edit := func(name string, weight int, f func(*opEditor, *op)) mutator {
-		return mutator{name, weight, func(m *mutation) bool { return mutateOps(m, f) }}
+		return mutator{name: name, weight: weight, mutate: func(m *mutation) bool { return mutateOps(m, f) }}
 	}
 	return []mutator{
 		edit("object", 6, (*opEditor).object),
@@ -136,8 +136,9 @@ func opMutators() []mutator {
 		edit("value", 6, (*opEditor).value),
 		edit("flags", 4, (*opEditor).flags),
 		edit("reference actor", 4, (*opEditor).swapActor),
-		{"operations dropped, doubled, exchanged", 5, mutateOpList},
-		{"composed change", 20, mutateCompose},
+		{name: "operations dropped, doubled, exchanged", weight: 5, mutate: mutateOpList},
+		{name: "composed change", weight: 15, mutate: mutateCompose},
+		{name: "composed branches", weight: 15, mutate: mutateBranches},
 	}
 }
 
@@ -396,55 +397,4 @@ func mutateOpList(m *mutation) bool {
 		e.own = slices.Insert(e.own, i, e.anyOp().op)
 	}
 	return m.replace(writeOps(c.Header(), e.own))
-}
-
-// mutateCompose writes new operations that look honest, each on its own: on objects, keys,
-// elements and predecessors that the history has, in combinations that no editor makes.
-func mutateCompose(m *mutation) bool {
-	e, c := newOpEditor(m)
-	if c == nil || len(e.before)+len(e.own) == 0 {
-		return false
-	}
-	if m.rng.IntN(2) == 0 {
-		e.own = nil
-	}
-	for range 1 + m.rng.IntN(4) {
-		if len(e.before)+len(e.own) == 0 {
-			break
-		}
-		e.own = append(e.own, e.compose())
-	}
-	h := c.Header()
-	if m.rng.IntN(8) == 0 {
-		h.Deps = slices.Clone(h.Deps[:m.rng.IntN(len(h.Deps)+1)])
-	}
-	return m.replace(writeOps(h, e.own))
-}
-
-// compose makes one operation on the slot of another.
-func (e *opEditor) compose() op {
-	k := e.anyOp()
-	var o op
-	o.IsElem, o.Action = k.IsElem, chunk.Set
-	o.obj, o.Key, o.elem = k.slot()
-	if kind, makes := k.Action.Makes(); makes && e.rng.IntN(2) == 0 {
-		o.obj, o.Key, o.elem = k.id, "k", opID{}
-		o.IsElem = kind.Sequence()
-		o.Insert = o.IsElem
-	}
-	if o.IsElem && e.rng.IntN(2) == 0 {
-		o.Insert = true
-	}
-	e.action(&o)
-	if !o.Insert {
-		o.pred = e.sameSlot(&o)
-		if len(o.pred) == 0 && (o.IsElem || e.rng.IntN(2) == 0) {
-			o.pred = []opID{k.id}
-		}
-		if e.rng.IntN(10) == 0 {
-			o.pred = append(o.pred, e.anyOp().id)
-		}
-	}
-	o.tidy()
-	return o
 }

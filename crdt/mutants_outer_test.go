@@ -10,18 +10,18 @@ import (
 // can be done without knowing operations.
 func outerMutators() []mutator {
 	return []mutator{
-		{"bytes", 4, mutateBytes},
-		{"column bytes", 8, mutateColumnBytes},
-		{"column table", 4, mutateColumnTable},
-		{"column of another change", 4, mutateColumnSwap},
-		{"header numbers", 6, mutateHeader},
-		{"actor", 4, mutateActor},
-		{"other actors", 4, mutateOtherActors},
-		{"deps to ancestors", 8, mutateDepsBack},
-		{"deps to others", 8, mutateDepsAnywhere},
-		{"order", 3, mutateOrder},
-		{"change of another history", 2, mutateForeign},
-		{"same body by two authors", 3, mutateCopy},
+		{name: "bytes", weight: 4, mutate: mutateBytes},
+		{name: "column bytes", weight: 8, mutate: mutateColumnBytes},
+		{name: "column table", weight: 4, mutate: mutateColumnTable},
+		{name: "column of another change", weight: 4, mutate: mutateColumnSwap},
+		{name: "header numbers", weight: 6, mutate: mutateHeader},
+		{name: "actor", weight: 4, mutate: mutateActor},
+		{name: "other actors", weight: 4, mutate: mutateOtherActors},
+		{name: "deps to ancestors", weight: 8, mutate: mutateDepsBack},
+		{name: "deps to others", weight: 8, mutate: mutateDepsAnywhere},
+		{name: "order", weight: 3, mutate: mutateOrder},
+		{name: "change of another history", weight: 2, mutate: mutateForeign},
+		{name: "same body by two authors", weight: 3, mutate: mutateCopy},
 	}
 }
 

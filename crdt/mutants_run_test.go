@@ -75,22 +75,37 @@ func (m *mutant) input() input {
 // makeMutant is a function of the pool, the seed and the index.
 func makeMutant(pool []history, mutators []mutator, seed uint64, index int) *mutant {
 	rng := rand.New(rand.NewPCG(seed, uint64(index)))
+	for {
+		m := newMutation(rng, pool)
+		how := pick(rng, mutators)
+		if !how.mutate(m) {
+			continue
+		}
+		name := how.name
+		if again := pick(rng, mutators); rng.IntN(4) == 0 && how.ofChange && again.ofChange {
+			m.at = rng.IntN(len(m.changes))
+			if again.mutate(m) {
+				name = "several"
+			}
+		}
+		e := []entry{byIncremental, byIncremental, byEdit, byEdit, byApply, byDocument}[rng.IntN(6)]
+		return &mutant{index: index, mutator: name, mutation: m, entry: e}
+	}
+}
+
+// pick draws a mutator by weight.
+func pick(rng *rand.Rand, mutators []mutator) mutator {
 	total := 0
 	for _, m := range mutators {
 		total += m.weight
 	}
-	for {
-		pick := rng.IntN(total)
-		i := 0
-		for ; pick >= mutators[i].weight; i++ {
-			pick -= mutators[i].weight
-		}
-		m := newMutation(rng, pool)
-		if mutators[i].mutate(m) {
-			e := []entry{byIncremental, byIncremental, byIncremental, byEdit, byEdit, byApply}[rng.IntN(6)]
-			return &mutant{index: index, mutator: mutators[i].name, mutation: m, entry: e}
+	n := rng.IntN(total)
+	for _, m := range mutators {
+		if n -= m.weight; n < 0 {
+			return m
 		}
 	}
+	panic("unreachable: weights are positive")
 }
 
 // beginsBase reports whether nothing was let through but the first changes of the base.
