@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
@@ -83,6 +84,9 @@ func DecodeMeta(hash id.Hash, row int64, head []byte) (Meta, error) {
 	if ok != [4]bool{true, true, true, true} {
 		return fail("it ends early")
 	}
+	if m.Seq > math.MaxUint32 || m.StartOp > math.MaxUint32 || m.NumOps > math.MaxUint32-m.StartOp {
+		return fail("its counters do not fit 32 bits")
+	}
 	if size > uint64(len(b)) {
 		return fail("the actor is cut short")
 	}
@@ -110,7 +114,9 @@ func DecodeMeta(hash id.Hash, row int64, head []byte) (Meta, error) {
 			if !good {
 				return fail("the objects are cut short")
 			}
-			last += v >> 2
+			if last += v >> 2; v>>2 > math.MaxUint32 || last-m.StartOp >= m.NumOps {
+				return fail("an object lies outside its operations")
+			}
 			m.Makes[i] = chunk.Make{Counter: last, Kind: chunk.Kind(v & 3)}
 		}
 	}
