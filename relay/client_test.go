@@ -222,3 +222,18 @@ func (c *client) alive() {
 	c.sync(r)
 	c.until("a request is answered", func() bool { return len(c.unavailable) > n })
 }
+
+// until waits for something that only shows in a counter.
+func until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited %v until %s", patience, what)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package relay
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"syncline/crdt/id"
+	"syncline/relay/wire"
+)
+
+func TestASlowReaderIsClosedAndOthersAreNot(t *testing.T) {
+	s := serve(t, Options{MaxQueue: 1 << 20, CloseTimeout: patience})
+	doc := id.NewDocument()
+	clients := []*client{join(t, s.url, "writer"), join(t, s.url, "fast"), join(t, s.url, "slow")}
+	for _, c := range clients {
+		r := newReplica(t, doc, c.peer)
+		r.edit("k")
+		c.sync(r)
+		c.acked(r)
+	}
+	writer, fast, slow := clients[0], clients[1], clients[2]
+	// Far more than the buffers of a socket hold. One message at a time, so that
+	// the fast reader never has more than that in its queue.
+	payload := strings.Repeat("x", 1<<20)
+	const n = 24
+	for i := range uint64(n) {
+		writer.say(doc, "s", i+1, payload)
+		fast.until("the message has come", func() bool { return len(fast.gossip) == int(i)+1 })
+	}
+	if code := slow.untilClosed(); code != wire.CloseSlow {
+		t.Errorf("the slow reader was closed with %s, want %s", code, wire.CloseSlow)
+	}
+	if got := len(slow.gossip); got >= n {
+		t.Errorf("the slow reader got all %d messages", got)
+	}
+	fast.alive()
+	writer.alive()
+	if n := s.Counters().Overflows; n != 1 {
+		t.Errorf("%d overflows, want 1", n)
+	}
+}
+
+func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
+	o := newOutbox(10)
+	large := frame{data: make([]byte, 100)}
+	if !o.push(large) {
+		t.Fatal("refused by an empty outbox")
+	}
+	if o.push(frame{data: []byte{1}}) {
+		t.Error("a second frame was let in")
+	}
+	frames, _ := o.take()
+	if o.push(frame{data: []byte{1}}) {
+		t.Error("a frame was let in while the large one is being written")
+	}
+	o.wrote(len(frames[0].data))
+	if !o.push(frame{data: []byte{1}}) {
+		t.Error("refused after the large one has left")
+	}
+	o.close(false)
+	if !o.push(large) {
+		t.Error("overflow of a closed outbox")
+	}
+	if frames, shut := o.take(); len(frames) != 1 || !shut {
+		t.Errorf("%d frames, shut %v", len(frames), shut)
+	}
+}
+
+func TestTooLargeAFrameIsRefused(t *testing.T) {
+	s := serve(t, Options{MaxFrame: 4096})
+	c := join(t, s.url, "p")
+	c.sendFrame(make([]byte, 5000))
+	if code := c.untilClosed(); code != wire.CloseTooLarge {
+		t.Errorf("closed with %s, want %s", code, wire.CloseTooLarge)
+	}
+	join(t, s.url, "q").alive()
+}
+
+func TestTooManyDocumentsOnAConnection(t *testing.T) {
+	s := serve(t, Options{MaxDocuments: 3})
+	c := join(t, s.url, "p")
+	for range 3 {
+		c.alive()
+	}
+	c.sync(newReplica(t, id.NewDocument(), "a"))
+	if code := c.untilClosed(); code != wire.CloseOverLimit {
+		t.Errorf("closed with %s, want %s", code, wire.CloseOverLimit)
+	}
+	if len(c.errors) != 1 || !strings.Contains(c.errors[0], "3 documents") {
+		t.Errorf("told %q", c.errors)
+	}
+}
+
+func TestTooManyConnectionsAreToldSo(t *testing.T) {
+	s := serve(t, Options{MaxConnections: 1})
+	first := join(t, s.url, "p")
+	second := socket(t, s.url, "q")
+	if code := second.untilClosed(); code != wire.CloseOverLimit || len(second.errors) != 1 {
+		t.Errorf("closed with %s and told %q, want %s", code, second.errors, wire.CloseOverLimit)
+	}
+	first.alive()
+}
+
+func TestAClientThatDoesNotAnswerPingsIsDropped(t *testing.T) {
+	s := serve(t, Options{PingInterval: 10 * time.Millisecond, MaxSilence: 30 * time.Millisecond})
+	dead := join(t, s.url, "dead")
+	// coder/websocket answers pings only while it is read from.
+	until(t, "the dead client is dropped", func() bool { return s.Counters().OpenConnections == 0 })
+	dead.ws.CloseNow()
+	// One that is read from stays, for many times as long.
+	live := join(t, s.url, "live")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		live.ws.Read(live.ctx)
+	}()
+	for range 20 {
+		if err := live.ws.Ping(live.ctx); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+			t.Fatal("a client that answers was dropped")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	live.ws.CloseNow()
+	<-ended
+}
+
+func TestAClientThatSaysNothingAtAllIsDropped(t *testing.T) {
+	s := serve(t, Options{HandshakeTimeout: 20 * time.Millisecond})
+	raw, err := net.Dial("tcp", strings.TrimPrefix(s.url, "ws://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	raw.SetDeadline(time.Now().Add(patience))
+	// The upgrade, and then silence.
+	if _, err := raw.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if _, err := got.ReadFrom(raw); err != nil {
+		t.Fatalf("the connection was not ended: %v", err)
+	}
+	if !strings.Contains(got.String(), "101 Switching Protocols") {
+		t.Errorf("have %q", got.String())
+	}
+}
+
+func TestATextFrameIsRefused(t *testing.T) {
+	s := serve(t, Options{})
+	c := join(t, s.url, "p")
+	if err := c.ws.Write(c.ctx, websocket.MessageText, []byte(`{"type":"sync"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.untilClosed(); code != wire.CloseProtocol {
+		t.Errorf("closed with %s, want %s", code, wire.CloseProtocol)
+	}
+}
