@@ -71,8 +71,9 @@ func BenchmarkAncestors(b *testing.B) {
 }
 
 func TestMemoryPerChange(t *testing.T) {
+	const n = 50_000
 	for _, actors := range []int{1, 3, 100} {
-		metas := history(250_000, actors)
+		metas := history(n, actors)
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)

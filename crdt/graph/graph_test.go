@@ -79,7 +79,7 @@ func grow(t *testing.T, r *rand.Rand, n int, twins bool) (*Graph, *model) {
 }
 
 func TestGraphIsTheModel(t *testing.T) {
-	seeds(t, 150, func(t *testing.T, r *rand.Rand) { grow(t, r, 60, false) })
+	seeds(t, 60, func(t *testing.T, r *rand.Rand) { grow(t, r, 60, false) })
 }
 
 func TestGraphIsTheModelWithTwins(t *testing.T) {

@@ -159,24 +159,6 @@ func (m *model) someDeps(r *rand.Rand) []id.Hash {
 	return m.reduce(deps)
 }
 
-// hasTwinIn reports whether the set has two changes with the same actor and seq.
-func (m *model) hasTwinIn(set map[id.Hash]bool) bool {
-	seen := map[slotName]bool{}
-	for h := range set {
-		s := slotName{m.metas[h].Actor, m.metas[h].Seq}
-		if seen[s] {
-			return true
-		}
-		seen[s] = true
-	}
-	return false
-}
-
-type slotName struct {
-	actor id.Actor
-	seq   uint64
-}
-
 // compare checks all that a graph tells against the model of what is published.
 func (m *model) compare(t *testing.T, r *rand.Rand, g *Graph) {
 	t.Helper()

@@ -60,7 +60,7 @@ func (p *pair) random(o Options) {
 func (p *pair) anyOpener() []int { return [][]int{{0}, {1}, {0, 1}}[p.r.IntN(3)] }
 
 func TestConverges(t *testing.T) {
-	seeds(t, 400, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 250, func(t *testing.T, r *rand.Rand) {
 		p := newPair(t, r)
 		p.random(Options{})
 		p.connect(p.anyOpener()...)
@@ -73,7 +73,7 @@ func TestConverges(t *testing.T) {
 // A filter of one bit for each entry hides nearly two changes of three.
 func TestFalsePositivesHeal(t *testing.T) {
 	missed := 0
-	seeds(t, 400, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 250, func(t *testing.T, r *rand.Rand) {
 		p := newPair(t, r)
 		p.random(Options{bloomBits: 1})
 		p.connect(p.anyOpener()...)
@@ -90,7 +90,7 @@ func TestFalsePositivesHeal(t *testing.T) {
 
 // Connections break with messages on their way, and edits go on.
 func TestConnectionsBreak(t *testing.T) {
-	seeds(t, 300, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 150, func(t *testing.T, r *rand.Rand) {
 		p := newPair(t, r)
 		p.random(Options{bloomBits: []int{0, 0, 2}[r.IntN(3)]})
 		for range 1 + r.IntN(5) {
@@ -122,7 +122,7 @@ func TestConnectionsBreak(t *testing.T) {
 // One end loses its data, all or the newest, and the other goes by a state that
 // it saved before.
 func TestDataLoss(t *testing.T) {
-	seeds(t, 300, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 150, func(t *testing.T, r *rand.Rand) {
 		p := newPair(t, r)
 		p.random(Options{})
 		p.connect(p.anyOpener()...)
@@ -159,7 +159,7 @@ func TestDataLoss(t *testing.T) {
 // Messages vanish within a session; the next edits of both ends bring everything
 // to light.
 func TestLostMessagesDoNotWedge(t *testing.T) {
-	seeds(t, 300, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 150, func(t *testing.T, r *rand.Rand) {
 		p := newPair(t, r)
 		p.random(Options{bloomBits: []int{0, 0, 1}[r.IntN(3)]})
 		p.connect(0, 1)
@@ -189,7 +189,7 @@ func TestLostMessagesDoNotWedge(t *testing.T) {
 
 // Edits in both directions while messages cross.
 func TestEditsWhileTalking(t *testing.T) {
-	seeds(t, 200, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 60, func(t *testing.T, r *rand.Rand) {
 		p := newPair(t, r)
 		p.random(Options{})
 		p.connect(p.anyOpener()...)
@@ -210,7 +210,7 @@ func TestEditsWhileTalking(t *testing.T) {
 
 // Three ends through one in the middle, as peers do through a relay.
 func TestThroughARelay(t *testing.T) {
-	seeds(t, 100, func(t *testing.T, r *rand.Rand) {
+	seeds(t, 50, func(t *testing.T, r *rand.Rand) {
 		relay := newEnd(t, "relay")
 		var pairs []*pair
 		for _, name := range []string{"x", "y", "z"} {
