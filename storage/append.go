@@ -30,6 +30,9 @@ type Entry struct {
 	Time     time.Time // kept in milliseconds; zero: the time of the transaction
 	Head     []byte    // what the hash graph needs
 	Body     []byte    // the chunk
+	// Applying marks the row, unless it was there before, until Batch.Applied
+	// names it.
+	Applying bool
 }
 
 // Batch is what one Append stores, whole or not at all.
@@ -39,6 +42,8 @@ type Batch struct {
 	Heads map[id.Document][]id.Hash
 	// Quarantine is evidence to keep with the entries.
 	Quarantine []Evidence
+	// Applied are rows whose marks are taken away; see Entry.Applying.
+	Applied []int64
 }
 
 // Append stores a batch and returns the row of each entry, in order. It returns
@@ -68,6 +73,9 @@ func (s *Store) Append(ctx context.Context, b Batch) (rows []int64, err error) {
 // entryOverhead is about what an entry costs beside its head and body, in bytes.
 const entryOverhead = 160
 
+// markOverhead is about what taking a mark away costs.
+const markOverhead = 16
+
 // check refuses what the schema would and returns the size.
 func (b *Batch) check() (size int64, err error) {
 	for i := range b.Entries {
@@ -94,7 +102,7 @@ func (b *Batch) check() (size int64, err error) {
 		}
 		size += n
 	}
-	return size, nil
+	return size + markOverhead*int64(len(b.Applied)), nil
 }
 
 func checkName(what, s string) error {
@@ -182,6 +190,9 @@ func (t *tx) append(b *Batch) ([]int64, error) {
 			return nil, err
 		}
 	}
+	if err := t.applied(b.Applied); err != nil {
+		return nil, err
+	}
 	return rows, nil
 }
 
@@ -235,6 +246,11 @@ func (t *tx) insert(entries []Entry, rows []int64, docs map[id.Document]*touched
 		d.lastRow, d.appended = row, true
 		t.rows++
 		t.bytes += int64(len(e.Head) + len(e.Body))
+		if e.Applying {
+			if err := t.mark(d.id, row); err != nil {
+				return fmt.Errorf("mark change %s: %w", e.Hash, err)
+			}
+		}
 	}
 	t.next = after
 	if added == int64(len(entries)) {

@@ -34,10 +34,32 @@ func scanDocument(scan func(...any) error) (DocumentInfo, error) {
 	return d, nil
 }
 
+// AddDocument makes a document known that has no changes yet. Durable when it
+// returns; errors as Append's.
+func (s *Store) AddDocument(ctx context.Context, doc id.Document) error {
+	err := s.write(ctx, entryOverhead, func(t *tx) error {
+		_, err := t.document(doc)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add document %s: %w", doc, err)
+	}
+	return nil
+}
+
 // Documents calls fn with each document that has changes in the journal, in the
 // order in which the store first heard of them. An error of fn ends the scan
 // and is returned as it is.
 func (s *Store) Documents(ctx context.Context, fn func(DocumentInfo) error) error {
+	return s.documents(ctx, 1, fn)
+}
+
+// KnownDocuments is Documents with those that have no changes.
+func (s *Store) KnownDocuments(ctx context.Context, fn func(DocumentInfo) error) error {
+	return s.documents(ctx, 0, fn)
+}
+
+func (s *Store) documents(ctx context.Context, changes int64, fn func(DocumentInfo) error) error {
 	after := int64(0)
 	for {
 		var piece []DocumentInfo
@@ -45,7 +67,7 @@ func (s *Store) Documents(ctx context.Context, fn func(DocumentInfo) error) erro
 			d, err := scanDocument(func(dest ...any) error { return r.Scan(append(dest, &after)...) })
 			piece = append(piece, d)
 			return true, err
-		}, `SELECT `+documentColumns+`, id FROM documents WHERE id > ? AND changes > 0 ORDER BY id LIMIT ?`, after, pieceRows)
+		}, `SELECT `+documentColumns+`, id FROM documents WHERE id > ? AND changes >= ? ORDER BY id LIMIT ?`, after, changes, pieceRows)
 		if err != nil {
 			return fmt.Errorf("list documents: %w", err)
 		}
