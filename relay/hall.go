@@ -2,8 +2,8 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"math"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -11,7 +11,6 @@ import (
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
 	"syncline/relay/wire"
-	"syncline/storage"
 )
 
 // hall is the goroutine around one room: an inbox, the store, and the connections
@@ -33,10 +32,9 @@ type hall struct {
 	closed bool
 
 	// Owned by the goroutine.
-	room    *room
-	conns   map[connID]*conn
-	lastRow int64 // rows of this document up to here are in the graph, or our own
-	broken  error // why the room could not be opened
+	room   *room
+	conns  map[connID]*conn
+	broken error // why the room could not be opened
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -120,7 +118,6 @@ func (h *hall) load() {
 		if err != nil {
 			return err
 		}
-		h.lastRow = row
 		return g.Add(m)
 	})
 	if err != nil {
@@ -135,12 +132,7 @@ func (h *hall) load() {
 // round takes all that is waiting, stores what is new in it, and does what the
 // room then wants done.
 func (h *hall) round(ps []parcel) {
-	for _, p := range ps {
-		if _, ok := p.in.(lookElsewhere); ok {
-			h.room.take(h.readElsewhere())
-			break
-		}
-	}
+	h.readElsewhere(ps)
 	for _, p := range ps {
 		switch in := p.in.(type) {
 		case enter:
@@ -224,22 +216,32 @@ func (h *hall) turnAway(ps []parcel) {
 }
 
 // lookElsewhere is an input of the hall: the journal has rows of this document
-// that another process may have written.
-type lookElsewhere struct{}
+// above that one which another process may have written.
+type lookElsewhere struct{ after int64 }
 
-func (h *hall) readElsewhere() stored {
+// readElsewhere gives the room what other processes have stored, if that is among
+// the inputs. Rows of our own that lie between are known, and skipped by the room.
+func (h *hall) readElsewhere(ps []parcel) {
+	after := int64(math.MaxInt64)
+	for _, p := range ps {
+		if in, ok := p.in.(lookElsewhere); ok {
+			after = min(after, in.after)
+		}
+	}
+	if after == math.MaxInt64 {
+		return
+	}
 	var in stored
-	err := h.relay.o.Store.Journal(h.relay.ctx, h.doc, h.lastRow, func(row int64, hash id.Hash, head []byte) error {
+	err := h.relay.o.Store.Journal(h.relay.ctx, h.doc, after, func(row int64, hash id.Hash, head []byte) error {
 		m, err := graph.DecodeMeta(hash, row, head)
 		if err != nil {
 			return err
 		}
-		h.lastRow = row
 		in.metas = append(in.metas, m)
 		return nil
 	})
-	if err != nil && !errors.Is(err, storage.ErrClosed) {
+	if err != nil && h.relay.ctx.Err() == nil {
 		h.log.Error("rows of another process not read", "err", err)
 	}
-	return in
+	h.room.take(in)
 }

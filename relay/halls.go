@@ -2,7 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -88,24 +91,40 @@ func (hs *halls) closed(h *hall) {
 }
 
 // elsewhere has the halls of the documents look for rows of other processes.
-func (hs *halls) elsewhere(docs []id.Document) {
+func (hs *halls) elsewhere(docs []id.Document, after int64) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	for _, doc := range docs {
 		if h := hs.byDoc[doc]; h != nil {
-			h.put(parcel{in: lookElsewhere{}})
+			h.put(parcel{in: lookElsewhere{after: after}})
 		}
 	}
 }
 
-// watch tells the halls of rows that other processes append, until ctx ends.
-func (hs *halls) watch(ctx context.Context, store *storage.Store) error {
-	return store.Watch(ctx, store.LastRow(), func(a storage.Arrival) error {
-		docs, err := store.DocumentsBetween(ctx, a.After, a.Through)
-		if err != nil {
-			return err
+// watch tells the halls of rows that other processes append, until ctx ends. A
+// failure, such as a file that is locked for long, is reported and tried again.
+func (hs *halls) watch(ctx context.Context, store *storage.Store, log *slog.Logger) {
+	told := store.LastRow()
+	for ctx.Err() == nil {
+		err := store.Watch(ctx, told, func(a storage.Arrival) error {
+			docs, err := store.DocumentsBetween(ctx, a.After, a.Through)
+			if err != nil {
+				return err
+			}
+			hs.elsewhere(docs, a.After)
+			told = a.Through
+			return nil
+		})
+		if ctx.Err() != nil || errors.Is(err, storage.ErrClosed) {
+			return
 		}
-		hs.elsewhere(docs)
-		return nil
-	})
+		log.Warn("changes that other processes store are noticed late", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchAgain):
+		}
+	}
 }
+
+// watchAgain is how long after a failure the journal is watched again.
+const watchAgain = time.Second

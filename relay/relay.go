@@ -66,11 +66,7 @@ func New(o Options) (*Relay, error) {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(r.ctx)
 	r.watch = cancel
-	r.background.Go(func() {
-		if err := r.halls.watch(ctx, o.Store); err != nil && ctx.Err() == nil {
-			o.Log.Error("changes that other processes store are not noticed any more", "err", err)
-		}
-	})
+	r.background.Go(func() { r.halls.watch(ctx, o.Store, o.Log) })
 	return r, nil
 }
 
