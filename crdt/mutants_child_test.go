@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -40,7 +41,8 @@ type entry byte
 const (
 	// byIncremental: concatenated chunks, LoadIncremental.
 	byIncremental entry = iota
-	// byApply: concatenated chunks, decoded and applied one by one.
+	// byApply: concatenated chunks, decoded and applied one by one; and in the
+	// opposite order, which must come to the same.
 	byApply
 	// byLoad: concatenated chunks of any type, Load.
 	byLoad
@@ -160,9 +162,14 @@ func judgeOne(e entry, in []byte) (v verdict, text []byte) {
 	if err := rereads(doc, heads); err != nil {
 		return broken, []byte(err.Error())
 	}
-	if e == byEdit {
+	switch e {
+	case byEdit:
 		if err := editAndReread(doc); err != nil {
 			return broken, fmt.Appendf(nil, "after an edit: %v", err)
+		}
+	case byApply:
+		if err := applyBackwards(in, heads, digest(doc)); err != nil {
+			return broken, []byte(err.Error())
 		}
 	}
 	return fine, heads
@@ -219,6 +226,25 @@ func rereads(doc *automerge.Doc, heads []byte) error {
 	}
 	if !bytes.Equal(again.Save(), saved) {
 		return fmt.Errorf("loaded document saves to other bytes")
+	}
+	return nil
+}
+
+// applyBackwards applies the last change first: each waits in the core until its
+// deps have come. Replicas must not differ by the order of arrival.
+func applyBackwards(in, heads []byte, content uint64) error {
+	changes, err := automerge.LoadChanges(in)
+	if err != nil {
+		return err
+	}
+	doc := automerge.New()
+	for _, c := range slices.Backward(changes) {
+		if err := doc.Apply(c); err != nil {
+			return fmt.Errorf("apply backwards: %w", err)
+		}
+	}
+	if !bytes.Equal(headBytes(doc), heads) || digest(doc) != content {
+		return errors.New("applied in the opposite order, the document is another")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ func outerMutators() []mutator {
 		{name: "column bytes", weight: 8, mutate: mutateColumnBytes},
 		{name: "column table", weight: 4, mutate: mutateColumnTable},
 		{name: "column of another change", weight: 4, mutate: mutateColumnSwap},
+		{name: "same said in other bytes", weight: 5, mutate: mutateEncoding},
 		{name: "header numbers", weight: 6, mutate: mutateHeader},
 		{name: "actor", weight: 4, mutate: mutateActor},
 		{name: "other actors", weight: 4, mutate: mutateOtherActors},

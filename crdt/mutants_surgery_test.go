@@ -36,7 +36,11 @@ var chunkMagic = []byte{0x85, 0x6f, 0x4a, 0x83}
 // encodeChunk puts header, right checksum and body together.
 func encodeChunk(kind byte, body []byte) []byte {
 	typed := binary.AppendUvarint([]byte{kind}, uint64(len(body)))
-	typed = append(typed, body...)
+	return checksummed(append(typed, body...))
+}
+
+// checksummed puts magic and checksum before type, length and body.
+func checksummed(typed []byte) []byte {
 	sum := sha256.Sum256(typed)
 	return slices.Concat(chunkMagic, sum[:4], typed)
 }
