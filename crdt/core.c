@@ -21,25 +21,22 @@ void core_trim(void) {
 
 core_doc *core_new(const uint8_t *actor, size_t len) {
   core_doc *d = calloc(1, sizeof *d);
-  AMresult *a = AMactorIdFromBytes(actor, len);
-  AMitem *item = AMresultItem(a);
-  const AMactorId *id = NULL;
-  if (d && item && AMitemToActorId(item, &id)) {
-    d->holder = AMcreate(id);
+  if (!d) return NULL;
+  d->author = AMactorIdFromBytes(actor, len);
+  AMitem *item = AMresultItem(d->author);
+  if (item && AMitemToActorId(item, &d->actor)) {
+    d->holder = AMcreate(d->actor);
     item = AMresultItem(d->holder);
-    if (!item || !AMitemToDoc(item, &d->doc)) d->doc = NULL;
+    if (item && AMitemToDoc(item, &d->doc)) return d;
   }
-  AMresultFree(a);
-  if (d && !d->doc) {
-    core_free(d);
-    return NULL;
-  }
-  return d;
+  core_free(d);
+  return NULL;
 }
 
 void core_free(core_doc *d) {
   if (!d) return;
   if (d->holder) AMresultFree(d->holder);
+  if (d->author) AMresultFree(d->author);
   free(d);
 }
 
@@ -106,6 +103,11 @@ core_out core_apply(core_doc *d, const uint8_t *bytes, size_t len, const uint8_t
   AMitem *item = AMresultItem(r);
   if (item) AMitemToUint(item, &out.n);
   AMresultFree(r);
+  /* Loading into an empty document forgets who edits it. */
+  r = AMsetActorId(d->doc, d->actor);
+  if (AMresultStatus(r) != 0) core_fail(&out, r);
+  AMresultFree(r);
+  if (out.status != CORE_OK) return out;
   for (size_t i = 0; i < ntips; i++) {
     if (!has_change(d, tips + 32 * i, NULL)) {
       out.status = CORE_UNKNOWN_HEAD;

@@ -61,8 +61,6 @@ enum {
   F(AMbyteSpan, AMchangeRawBytes, (AMchange *))                                                          \
   F(AMresult *, AMcommit, (AMdoc *, AMbyteSpan message, const int64_t *time))                            \
   F(AMresult *, AMcreate, (const AMactorId *))                                                           \
-  F(AMresult *, AMfork, (AMdoc *, const AMitems *heads))                                                 \
-  F(AMresult *, AMgetActorId, (const AMdoc *))                                                           \
   F(AMresult *, AMgetChangeByHash, (AMdoc *, const uint8_t *, size_t))                                   \
   F(AMresult *, AMgetHeads, (AMdoc *))                                                                   \
   F(AMresult *, AMgetLastLocalChange, (AMdoc *))                                                         \
@@ -129,6 +127,7 @@ enum {
   F(int, AMresultStatus, (const AMresult *))                                                             \
   F(size_t, AMrollback, (AMdoc *))                                                                       \
   F(AMresult *, AMsave, (AMdoc *))                                                                       \
+  F(AMresult *, AMsetActorId, (AMdoc *, const AMactorId *))                                              \
   F(AMresult *, AMspliceText, (AMdoc *, const AMobjId *, size_t, ptrdiff_t del, AMbyteSpan))             \
   F(AMresult *, AMtext, (const AMdoc *, const AMobjId *, const AMitems *heads))
 

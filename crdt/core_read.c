@@ -104,7 +104,7 @@ static void walk_items(walk *w, AMresult *r, bool keys, int depth) {
 static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth) {
   const AMbyteSpan all = {0};
   AMresult *r;
-  if (depth > MAX_DEPTH) {
+  if (depth > MAX_DEPTH && kind != AM_OBJ_TEXT) {
     w->status = CORE_DEEP;
     return;
   }

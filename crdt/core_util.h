@@ -11,6 +11,8 @@
 struct core_doc {
   AMresult *holder; /* owns doc */
   AMdoc *doc;
+  AMresult *author; /* owns actor */
+  const AMactorId *actor;
 };
 
 /* buffer grows; failed is set when memory ran out. */

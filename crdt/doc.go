@@ -1,5 +1,17 @@
-// Package crdt is the document: the only place that imports automerge-go. It
-// stands above the pure packages (id, chunk, graph, check, session), which know
-// no cgo, and below the peer. Nothing reaches the C core through it that chunk
-// and check have not passed.
+// Package crdt is the document: collections of entities in the Automerge core,
+// edited by operations and read as plain Go values. It is the only place that
+// links the core, through automerge-go's static library and a small C shim of
+// our own (core*.c), in which one call does a whole job and frees all that the
+// core handed out.
+//
+// It stands above the pure packages (id, chunk, graph, check, session), which
+// know no cgo, and below the peer. A local operation comes in through
+// Document.Do and leaves as a change, which is not durable before the caller
+// has journaled it. A remote change comes in through Document.Apply, after
+// chunk and check have passed it: malformed bytes and changes that do not fit
+// their document end the process inside the core, and nothing here looks again.
+//
+// The core's memory is not Go's. A document is freed by Close and by nothing
+// else; Cache keeps a bounded number of documents open. It does no I/O, starts
+// no goroutine and reads no clock.
 package crdt

@@ -19,16 +19,17 @@ type Document struct {
 	why   error // ErrClosed, or why it is broken
 	actor id.Actor
 	heads []id.Hash
-	own   id.Hash // our last change, zero before the first
-	maxOp uint64  // the largest operation counter
-	bytes int64   // estimate of C memory
+	maxOp uint64 // the largest operation counter
+	bytes int64  // estimate of C memory
 }
 
-// What a document takes in C by measurement: by itself, and by operation
-// beside the bytes of its change.
+// What a document takes in C, measured as resident memory of documents of
+// typed text (60,000 changes: 98 MB), entities (10,000 changes of 6 operations:
+// 46 MB) and pasted text (200,000 operations: 115 MB).
 const (
 	documentBytes  = 16 << 10
-	operationBytes = 280
+	changeBytes    = 1200 // beside its raw bytes
+	operationBytes = 450
 )
 
 // New returns an empty document that is edited as the given actor, which must
@@ -76,10 +77,14 @@ func Load(actor id.Actor, chunks ...[]byte) (*Document, error) {
 		return nil, err
 	}
 	if all := slices.Concat(chunks...); len(all) > 0 {
-		if err := d.load(all, nil); err != nil {
+		ops, err := d.load(all, nil)
+		if err != nil {
 			d.Close()
 			return nil, fmt.Errorf("load document: %w", err)
 		}
+		// How many changes there are was not counted; some have one operation
+		// and some have many.
+		d.bytes += changeBytes * ops / 4
 	}
 	return d, nil
 }
@@ -116,32 +121,34 @@ func (d *Document) Apply(changes []*chunk.Change) error {
 	for h := range tips {
 		hashes = append(hashes, h)
 	}
-	if err := d.load(all, hashes); err != nil {
+	if _, err := d.load(all, hashes); err != nil {
 		return fmt.Errorf("apply %d changes: %w", len(changes), err)
 	}
+	d.bytes += changeBytes * int64(len(changes))
 	return nil
 }
 
-// load hands chunks to the core.
-func (d *Document) load(chunks []byte, tips []id.Hash) error {
+// load hands chunks to the core, which must have the tips then, and returns how
+// many operations came in.
+func (d *Document) load(chunks []byte, tips []id.Hash) (ops int64, err error) {
 	out := d.core.apply(chunks, tips)
 	defer out.free()
 	switch out.status {
 	case statusOK:
 	case statusUnknownHead:
-		return d.fail(errors.New("the core has not taken a change, probably because what it depends on is missing"))
+		return 0, d.fail(errors.New("the core has not taken a change, probably because what it depends on is missing"))
 	default:
-		return d.fail(out.err(nil))
+		return 0, d.fail(out.err(nil))
 	}
 	d.heads = out.hashes()
 	d.bytes += int64(len(chunks)) + operationBytes*int64(out.n)
 	top := d.core.maxOp()
 	defer top.free()
 	if err := top.err(nil); err != nil {
-		return d.fail(err)
+		return 0, d.fail(err)
 	}
 	d.maxOp = top.n
-	return nil
+	return int64(out.n), nil
 }
 
 // fail closes a document that is not what it should be.
@@ -192,24 +199,26 @@ func (d *Document) committed(raw []byte) (*chunk.Change, error) {
 	switch {
 	case err != nil:
 		return nil, d.fail(fmt.Errorf("the core wrote a change that is not valid: %w", err))
-	case c.Actor != d.actor || !d.follows(c):
-		return nil, d.fail(fmt.Errorf("the core wrote change %s, which does not follow the heads as actor %s", c.Hash, d.actor))
+	case c.Actor != d.actor:
+		return nil, d.fail(fmt.Errorf("the core wrote change %s as actor %s and not %s", c.Hash, c.Actor, d.actor))
+	case !d.follows(c):
+		return nil, d.fail(fmt.Errorf("the core wrote change %s on %v and not on the heads %v", c.Hash, c.Deps, d.heads))
 	}
-	d.heads, d.own = []id.Hash{c.Hash}, c.Hash
+	d.heads = []id.Hash{c.Hash}
 	d.maxOp = max(d.maxOp, c.MaxOp())
-	d.bytes += int64(len(raw)) + operationBytes*int64(c.NumOps)
+	d.bytes += changeBytes + int64(len(raw)) + operationBytes*int64(c.NumOps)
 	return c, nil
 }
 
 // follows reports whether a change of ours depends on the heads. The core also
 // names our last change, whether it is a head or not.
 func (d *Document) follows(c *chunk.Change) bool {
-	want := d.heads
-	if d.own != (id.Hash{}) && !slices.Contains(want, d.own) {
-		want = append(slices.Clone(want), d.own)
-		id.SortHashes(want)
+	for _, h := range d.heads {
+		if !slices.Contains(c.Deps, h) {
+			return false
+		}
 	}
-	return slices.Equal(c.Deps, want)
+	return len(c.Deps) <= len(d.heads)+1
 }
 
 // Actor is who the document is edited as.

@@ -191,11 +191,21 @@ func checkPath(p Path) error {
 		return fmt.Errorf("%w: a path starts with the name of a field, not with %v", ErrInvalid, p[0])
 	}
 	for _, s := range p {
-		switch s := s.(type) {
-		case string:
-			if err := checkName("key", s); err != nil {
+		if key, isKey := s.(string); isKey {
+			if err := checkName("key", key); err != nil {
 				return err
 			}
+		}
+	}
+	return checkSteps(p)
+}
+
+// checkSteps looks at the types of a path's steps. Others may have used keys
+// that we would not write, and those can be read.
+func checkSteps(p Path) error {
+	for _, s := range p {
+		switch s := s.(type) {
+		case string:
 		case int:
 			if s < 0 {
 				return fmt.Errorf("%w: negative index %d", ErrInvalid, s)

@@ -120,10 +120,8 @@ func call[T any](v *View, f func(*core, []byte, []id.Hash) outcome, p Path, deco
 	if v.d.core == nil {
 		return t, v.d.why
 	}
-	if len(p) > 2 {
-		if err := checkPath(p[2:]); err != nil {
-			return t, err
-		}
+	if err := checkSteps(p); err != nil {
+		return t, err
 	}
 	var e encoder
 	e.path(p)
