@@ -92,30 +92,41 @@ func (l *Lease) Release() { l.once.Do(func() { l.c.release(l.e) }) }
 // Acquire leases a document, opening it if need be; while it is being opened
 // others who ask for it wait. Who has acquired must release.
 func (c *Cache) Acquire(ctx context.Context, doc id.Document) (*Lease, error) {
-	e, mine, err := c.enter(doc)
-	if err != nil {
-		return nil, fmt.Errorf("open document %s: %w", doc, err)
-	}
-	if mine {
-		e.doc, e.err = c.open(ctx, doc)
-		if e.err == nil && e.doc == nil {
-			e.err = errors.New("the opener has returned no document")
+	for {
+		e, mine, err := c.enter(doc)
+		if err != nil {
+			return nil, fmt.Errorf("open document %s: %w", doc, err)
 		}
-		c.opened(e)
-		close(e.ready)
-	} else {
+		if mine {
+			c.fill(ctx, e)
+		}
 		select {
 		case <-e.ready:
+			err = e.err
 		case <-ctx.Done():
-			c.release(e)
-			return nil, fmt.Errorf("open document %s: %w", doc, ctx.Err())
+			err = ctx.Err()
+		}
+		if err == nil {
+			return &Lease{c: c, e: e}, nil
+		}
+		c.release(e)
+		// Who opened it may have been called off; that is nothing to us.
+		if mine || ctx.Err() != nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("open document %s: %w", doc, err)
 		}
 	}
-	if e.err != nil {
-		c.release(e)
-		return nil, fmt.Errorf("open document %s: %w", doc, e.err)
+}
+
+// fill opens the document of a new entry. Whatever the opener does, those who
+// wait are told.
+func (c *Cache) fill(ctx context.Context, e *entry) {
+	e.err = errors.New("the opener has not returned")
+	defer close(e.ready)
+	defer c.opened(e)
+	e.doc, e.err = c.open(ctx, e.id)
+	if e.err == nil && e.doc == nil {
+		e.err = errors.New("the opener has returned no document")
 	}
-	return &Lease{c: c, e: e}, nil
 }
 
 // Use leases a document and calls f with it, alone among all that call Use for

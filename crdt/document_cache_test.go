@@ -133,6 +133,39 @@ func TestCacheForgetsFailures(t *testing.T) {
 	docMust(c.Acquire(t.Context(), docID(1))).Release()
 }
 
+// Who waits for an opening that its caller called off opens it himself.
+func TestCacheOutlivesACancelledOpening(t *testing.T) {
+	var calls atomic.Int64
+	entered, proceed := make(chan struct{}), make(chan struct{})
+	c := crdt.NewCache(func(ctx context.Context, _ id.Document) (*crdt.Document, error) {
+		if calls.Add(1) == 1 {
+			close(entered)
+			<-proceed
+			return nil, ctx.Err()
+		}
+		return crdt.New("author"), nil
+	}, crdt.CacheOptions{})
+	defer c.Close()
+	first, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := c.Acquire(first, docID(1)); !errors.Is(err, context.Canceled) {
+			t.Errorf("the first: %v", err)
+		}
+	})
+	<-entered
+	cancel()
+	wg.Go(func() {
+		if l, err := c.Acquire(t.Context(), docID(1)); err != nil {
+			t.Errorf("the second: %v", err)
+		} else {
+			l.Release()
+		}
+	})
+	close(proceed)
+	wg.Wait()
+}
+
 func TestCacheUseIsExclusive(t *testing.T) {
 	var opened atomic.Int64
 	c := crdt.NewCache(openerOf(&opened), crdt.CacheOptions{Documents: 1})
