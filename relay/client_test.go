@@ -89,8 +89,13 @@ type client struct {
 // socket connects without a handshake.
 func socket(t testing.TB, url, peer string) *client {
 	t.Helper()
+	return dial(t, url, peer, nil)
+}
+
+func dial(t testing.TB, url, peer string, o *websocket.DialOptions) *client {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	ws, _, err := websocket.Dial(ctx, url, nil)
+	ws, _, err := websocket.Dial(ctx, url, o)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -111,12 +116,17 @@ func join(t testing.TB, url, peer string) *client {
 func joinAs(t testing.TB, url string, l wire.Local) *client {
 	t.Helper()
 	c := socket(t, url, l.PeerID)
+	c.handshake(l)
+	return c
+}
+
+func (c *client) handshake(l wire.Local) {
+	c.t.Helper()
 	far, err := l.Connect(c.ctx, frames{c.ws})
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	c.far = far
-	return c
 }
 
 func (c *client) route() wire.Route { return wire.Route{SenderID: c.peer, TargetID: c.far.PeerID} }

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +16,9 @@ import (
 )
 
 func TestASlowReaderIsClosedAndOthersAreNot(t *testing.T) {
-	s := serve(t, Options{MaxQueue: 1 << 20, CloseTimeout: patience})
+	s := serve(t, Options{MaxQueue: 2 << 20, CloseTimeout: patience})
 	doc := id.NewDocument()
-	clients := []*client{join(t, s.url, "writer"), join(t, s.url, "fast"), join(t, s.url, "slow")}
+	clients := []*client{join(t, s.url, "writer"), join(t, s.url, "fast"), joinNarrow(t, s.url, "slow")}
 	for _, c := range clients {
 		r := newReplica(t, doc, c.peer)
 		r.edit("k")
@@ -26,7 +28,7 @@ func TestASlowReaderIsClosedAndOthersAreNot(t *testing.T) {
 	writer, fast, slow := clients[0], clients[1], clients[2]
 	// Far more than the buffers of a socket hold. One message at a time, so that
 	// the fast reader never has more than that in its queue.
-	payload := strings.Repeat("x", 1<<20)
+	payload := strings.Repeat("x", 512<<10)
 	const n = 24
 	for i := range uint64(n) {
 		writer.say(doc, "s", i+1, payload)
@@ -43,6 +45,22 @@ func TestASlowReaderIsClosedAndOthersAreNot(t *testing.T) {
 	if n := s.Counters().Overflows; n != 1 {
 		t.Errorf("%d overflows, want 1", n)
 	}
+}
+
+// joinNarrow joins over a socket that buffers little of what comes.
+func joinNarrow(t *testing.T, url, peer string) *client {
+	t.Helper()
+	c := dial(t, url, peer, &websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				err = conn.(*net.TCPConn).SetReadBuffer(256 << 10)
+			}
+			return conn, err
+		},
+	}}})
+	c.handshake(wire.Local{PeerID: peer, Metadata: wire.Metadata{Ephemeral: true}})
+	return c
 }
 
 func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {

@@ -26,6 +26,7 @@ type room struct {
 	graph   *graph.Graph
 	orphans *graph.Orphans
 	bodies  *recentBodies
+	budget  int // bytes of changes in one message; sendBudget but in tests
 
 	members   map[connID]*member
 	order     []*member // as they came, so that equal inputs give equal effects
@@ -148,6 +149,7 @@ func newRoom(doc id.Document, g *graph.Graph, bodies session.Source) *room {
 		graph:     g,
 		orphans:   graph.NewOrphans(graph.OrphanLimits{}),
 		bodies:    &recentBodies{older: bodies},
+		budget:    sendBudget,
 		members:   make(map[connID]*member),
 		ephemeral: newLastCounts(maxEphemeralSessions),
 	}

@@ -399,7 +399,9 @@ func TestSharedHeadsAreSavedWhenASessionBeginsAndEnds(t *testing.T) {
 func TestALongHistoryIsSentInParts(t *testing.T) {
 	tb := newTable(t)
 	a := tb.sit(1)
-	value := string(make([]byte, sendBudget/4))
+	const each = 1000
+	tb.room.budget = 4 * each
+	value := string(make([]byte, each))
 	for i := range 10 {
 		a.take(a.change("k", fmt.Sprint(i, value)))
 	}
@@ -413,7 +415,7 @@ func TestALongHistoryIsSentInParts(t *testing.T) {
 	for done := false; !done; {
 		for _, e := range tb.room.effects() {
 			if e, ok := e.(sendSync); ok {
-				if len(e.data) > sendBudget+1<<20 {
+				if len(e.data) > tb.room.budget+each {
 					t.Errorf("a part has %d bytes", len(e.data))
 				}
 				parts++

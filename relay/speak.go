@@ -49,7 +49,7 @@ func (r *room) speak() {
 
 func (r *room) speakTo(m *member) {
 	r.bodies.given = 0
-	data, err := m.session.Generate(r.bodies, sendBudget)
+	data, err := m.session.Generate(r.bodies, r.budget)
 	if err != nil {
 		m.barred = true
 		r.do(hangUp{conn: m.conn, code: wire.CloseInternal, err: fmt.Errorf("document %s: %w", r.doc, err)})

@@ -74,10 +74,20 @@ func openStore(ctx context.Context, data string, log *slog.Logger) (*storage.Sto
 	}
 	path := filepath.Join(data, relayFile)
 	store, err := storage.Open(ctx, path, storage.Options{Log: log})
-	if errors.Is(err, storage.ErrReadOnly) || errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("cannot write in the data directory %s: give this user write access to it and to %s, or choose another with --data", data, relayFile)
+	if err != nil && (errors.Is(err, storage.ErrReadOnly) || !writable(data)) {
+		return nil, fmt.Errorf("cannot write in the data directory %s: give this user write access to it and to what is in it, or choose another with --data", data)
 	}
 	return store, err
+}
+
+// writable tries whether a file can be made in a directory. SQLite reports one
+// that it cannot make as one that is not there.
+func writable(dir string) bool {
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return false
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
 }
 
 // listenError says what to do about a port that cannot be had.
