@@ -73,7 +73,8 @@ bool has_change(core_doc *d, const uint8_t *hash, uint64_t *max_op) {
   return found;
 }
 
-void read_heads(core_doc *d, core_out *out, uint64_t *max_op) {
+/* read_heads writes the heads. The largest counter of all is that of a head. */
+static void read_heads(core_doc *d, core_out *out) {
   AMresult *r = AMgetHeads(d->doc);
   buffer b = {0};
   if (AMresultStatus(r) != 0) {
@@ -86,7 +87,7 @@ void read_heads(core_doc *d, core_out *out, uint64_t *max_op) {
   for (AMitem *i; (i = AMitemsNext(&items, 1));) {
     if (!AMitemToChangeHash(i, &hash)) continue;
     put_bytes(&b, hash.src, hash.count);
-    if (max_op) has_change(d, hash.src, max_op);
+    has_change(d, hash.src, &out->max_op);
   }
   AMresultFree(r);
   finish(out, &b);
@@ -114,21 +115,13 @@ core_out core_apply(core_doc *d, const uint8_t *bytes, size_t len, const uint8_t
       return out;
     }
   }
-  read_heads(d, &out, NULL);
+  read_heads(d, &out);
   return out;
 }
 
 core_out core_knows(core_doc *d, const uint8_t *hashes, size_t n) {
   core_out out = {.n = 1};
   for (size_t i = 0; i < n && out.n; i++) out.n = has_change(d, hashes + 32 * i, NULL);
-  return out;
-}
-
-core_out core_max_op(core_doc *d) {
-  core_out out = {0};
-  uint64_t max = 0;
-  read_heads(d, &out, &max);
-  out.n = max;
   return out;
 }
 

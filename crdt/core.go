@@ -40,6 +40,7 @@ type outcome struct {
 	op     int
 	step   int
 	n      uint64
+	maxOp  uint64
 	data   []byte
 	free   func()
 }
@@ -83,9 +84,6 @@ func (c *core) knows(hashes []id.Hash) bool {
 	return C.core_knows(c.doc, hashesOf(hashes), C.size_t(len(hashes))).n == 1
 }
 
-// maxOp gives the largest operation counter, and the heads as data.
-func (c *core) maxOp() outcome { return outcomeOf(C.core_max_op(c.doc)) }
-
 func (c *core) save() outcome { return outcomeOf(C.core_save(c.doc)) }
 
 // trim gives memory that the core has freed back to the system. It walks the
@@ -94,7 +92,7 @@ func trim() { C.core_trim() }
 
 func outcomeOf(o C.core_out) outcome {
 	return outcome{
-		status: status(o.status), op: int(o.op), step: int(o.step), n: uint64(o.n),
+		status: status(o.status), op: int(o.op), step: int(o.step), n: uint64(o.n), maxOp: uint64(o.max_op),
 		data: unsafe.Slice((*byte)(unsafe.Pointer(o.data)), int(o.len)),
 		free: func() { C.free(unsafe.Pointer(o.data)) },
 	}

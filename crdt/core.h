@@ -73,10 +73,11 @@ enum {
 
 typedef struct core_out {
   int32_t status;
-  uint32_t op;   /* which operation failed */
-  uint32_t step; /* at which step of its path */
-  uint64_t n;    /* see the call */
-  uint8_t *data; /* to be freed by the caller, may be NULL */
+  uint32_t op;     /* which operation failed */
+  uint32_t step;   /* at which step of its path */
+  uint64_t n;      /* see the call */
+  uint64_t max_op; /* of core_apply: the largest operation counter of the document */
+  uint8_t *data;   /* to be freed by the caller, may be NULL */
   size_t len;
 } core_out;
 
@@ -104,9 +105,6 @@ core_out core_conflicts(core_doc *doc, const uint8_t *path, const uint8_t *heads
 
 /* core_knows: n is 1 if all the hashes are changes of the document. */
 core_out core_knows(core_doc *doc, const uint8_t *hashes, size_t n);
-
-/* core_max_op: n is the largest operation counter. data: the heads. */
-core_out core_max_op(core_doc *doc);
 
 /* core_save writes the whole document as one chunk of type 0. */
 core_out core_save(core_doc *doc);

@@ -123,55 +123,59 @@ static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth) {
   AMresultFree(r);
 }
 
+/* search is a path followed at a point in history. */
+typedef struct search {
+  past then;
+  held held;
+  node parent, at; /* parent is the root too if the path is empty */
+  step last;
+} search;
+
+/* search_begin follows the path; out says how that went. search_end is due in any case. */
+static void search_begin(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads, search *s, core_out *out) {
+  *s = (search){.parent = root_node(), .at = root_node()};
+  out->status = core_past(d, heads, nheads, &s->then);
+  reader r = {.p = path};
+  uint32_t steps = get_u32(&r);
+  for (uint32_t i = 0; i < steps && out->status == CORE_OK; i++) {
+    s->last = get_step(&r);
+    s->parent = s->at;
+    out->step = i;
+    out->status = descend(d->doc, s->parent, s->last, past_items(&s->then), &s->held, &s->at, &out->n);
+    if (out->status == CORE_OK && s->at.type == AM_VOID) out->status = CORE_NOT_FOUND;
+  }
+}
+
+static void search_end(search *s) {
+  release(&s->held);
+  if (s->then.result) AMresultFree(s->then.result);
+}
+
 core_out core_read(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
   core_out out = {0};
-  past p;
-  out.status = core_past(d, heads, nheads, &p);
-  if (out.status != CORE_OK) return out;
-  walk w = {.doc = d->doc, .heads = past_items(&p)};
-  reader r = {.p = path};
-  held h = {0};
-  node at = root_node();
-  uint32_t steps = get_u32(&r);
-  for (out.step = 0; out.step < steps && out.status == CORE_OK; out.step++) {
-    out.status = descend(d->doc, at, get_step(&r), w.heads, &h, &at, &out.n);
-    if (out.status == CORE_OK && at.type == AM_VOID) out.status = CORE_NOT_FOUND;
-    if (out.status != CORE_OK) break;
-  }
+  search s;
+  search_begin(d, path, heads, nheads, &s, &out);
+  walk w = {.doc = d->doc, .heads = past_items(&s.then)};
   if (out.status == CORE_OK) {
-    if (at.item)
-      walk_item(&w, at.item, 0);
+    if (s.at.item)
+      walk_item(&w, s.at.item, 0);
     else
       walk_object(&w, NULL, AM_OBJ_MAP, 0);
     out.status = w.status;
   }
   finish(&out, &w.out);
-  release(&h);
-  if (p.result) AMresultFree(p.result);
+  search_end(&s);
   return out;
 }
 
 core_out core_conflicts(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
   core_out out = {0};
-  past p;
-  out.status = core_past(d, heads, nheads, &p);
-  if (out.status != CORE_OK) return out;
-  walk w = {.doc = d->doc, .heads = past_items(&p)};
-  reader r = {.p = path};
-  held h = {0};
-  node parent = root_node(), at = parent;
-  step s = {0};
-  uint32_t steps = get_u32(&r);
-  for (out.step = 0; out.step < steps && out.status == CORE_OK; out.step++) {
-    s = get_step(&r);
-    parent = at;
-    out.status = descend(d->doc, parent, s, w.heads, &h, &at, &out.n);
-    if (out.status == CORE_OK && at.type == AM_VOID) out.status = CORE_NOT_FOUND;
-    if (out.status != CORE_OK) break;
-  }
+  search s;
+  search_begin(d, path, heads, nheads, &s, &out);
+  walk w = {.doc = d->doc, .heads = past_items(&s.then)};
   if (out.status == CORE_OK) {
-    AMresult *all = s.is_index ? AMlistGetAll(d->doc, parent.obj, s.index, w.heads)
-                               : AMmapGetAll(d->doc, parent.obj, s.key, w.heads);
+    AMresult *all = s.last.is_index ? AMlistGetAll(d->doc, s.parent.obj, s.last.index, w.heads)
+                                    : AMmapGetAll(d->doc, s.parent.obj, s.last.key, w.heads);
     AMitems items = AMresultItems(all);
     if (AMresultStatus(all) != 0) core_fail(&out, all);
     put_u32(&w.out, AMitemsSize(&items));
@@ -185,7 +189,6 @@ core_out core_conflicts(core_doc *d, const uint8_t *path, const uint8_t *heads, 
     AMresultFree(all);
   }
   finish(&out, &w.out);
-  release(&h);
-  if (p.result) AMresultFree(p.result);
+  search_end(&s);
   return out;
 }

@@ -83,10 +83,11 @@ int descend(const AMdoc *doc, node from, step s, const AMitems *heads, held *h, 
 /* core_fail fills out from a result with an error. */
 void core_fail(core_out *out, const AMresult *r);
 
-/* read_heads writes the document's heads. */
-void read_heads(core_doc *doc, core_out *out, uint64_t *max_op);
+/* has_change looks a hash up and raises max_op, unless NULL, to the change's
+ * largest operation counter. */
 bool has_change(core_doc *doc, const uint8_t *hash, uint64_t *max_op);
 
+/* finish hands the buffer's bytes over if all went well. */
 void finish(core_out *out, buffer *b);
 
 #endif

@@ -142,12 +142,7 @@ func (d *Document) load(chunks []byte, tips []id.Hash) (ops int64, err error) {
 	}
 	d.heads = out.hashes()
 	d.bytes += int64(len(chunks)) + operationBytes*int64(out.n)
-	top := d.core.maxOp()
-	defer top.free()
-	if err := top.err(nil); err != nil {
-		return 0, d.fail(err)
-	}
-	d.maxOp = top.n
+	d.maxOp = out.maxOp
 	return int64(out.n), nil
 }
 
