@@ -129,6 +129,18 @@ func TestStepsAreChosenByName(t *testing.T) {
 	}
 }
 
+func TestAFailedCommandShowsBothOfItsOutputs(t *testing.T) {
+	c := &checker{root: t.TempDir()}
+	_, err := c.output(t.Context(), "sh", "-c", "for i in 1 2 3; do echo out; echo err >&2; done; exit 3")
+	if err == nil || strings.Count(err.Error(), "out\n") != 3 || strings.Count(err.Error(), "err\n") != 3 {
+		t.Errorf("the error is %v", err)
+	}
+	out, err := c.output(t.Context(), "sh", "-c", "echo out; echo err >&2")
+	if err != nil || out != "out\n" {
+		t.Errorf("the output is %q, %v", out, err)
+	}
+}
+
 func TestFlagsComeFromTheEnvironment(t *testing.T) {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	fuzzTime := flags.Duration("fuzztime", time.Second, "")

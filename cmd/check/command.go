@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,14 +30,34 @@ func (c *checker) command(ctx context.Context, name string, args ...string) *exe
 // holds everything that it wrote.
 func (c *checker) output(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := c.command(ctx, name, args...)
-	var stdout, both bytes.Buffer
-	cmd.Stdout = io.MultiWriter(&stdout, &both)
-	cmd.Stderr = &both
+	var both transcript
+	cmd.Stdout = writerFunc(func(p []byte) (int, error) { return both.write(p, true) })
+	cmd.Stderr = writerFunc(func(p []byte) (int, error) { return both.write(p, false) })
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s\n%s: %w", both.String(), strings.Join(append([]string{name}, args...), " "), err)
+		return "", fmt.Errorf("%s\n%s: %w", both.all.String(), strings.Join(append([]string{name}, args...), " "), err)
 	}
-	return stdout.String(), nil
+	return both.out.String(), nil
 }
+
+// transcript keeps what a command wrote to its two outputs, which are read by a
+// goroutine each.
+type transcript struct {
+	mu       sync.Mutex
+	out, all bytes.Buffer // standard output; both, as they came
+}
+
+func (t *transcript) write(p []byte, out bool) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if out {
+		t.out.Write(p)
+	}
+	return t.all.Write(p)
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // goTest runs go test -json and hands each package's result over as it comes. Its
 // error is about go test itself, not about tests that fail.
