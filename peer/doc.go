@@ -1,9 +1,39 @@
-// Package peer is the native peer: it holds documents, edits them, and keeps them
-// in sync with relays and other peers.
+// Package peer is the native peer: a store of documents that are edited locally,
+// at once and durably, and kept in sync with relays and other peers in the
+// background.
 //
-// A local edit goes from Replica.Do through the document, into the hash graph,
-// to the session of every Link, and out on the wire. A change from elsewhere is
-// decoded, checked alone and in its document, and only then given to the core.
+//	p, err := peer.Open(ctx, "notes.db", peer.Options{Remotes: []peer.Remote{{URL: "wss://relay.example"}}})
+//	defer p.Close()
+//	go p.Run(ctx)                             // syncs until ctx ends
+//	doc, err := p.Create(ctx)                 // or OpenDocument, or Fetch by its id
+//	_, err = doc.Do(ctx, crdt.Create("items", "milk", map[string]any{"text": "Milk"}))
+//	items, err := doc.Collection(ctx, "items")
 //
-// Replicas are in memory: what a peer has not sent anywhere ends with its process.
+// The store is the authority: reads and edits never wait for a network, and what
+// Do has returned survives the process and the power. A second process, such as a
+// CLI verb, may use the same file at the same time; each sees what the other does.
+//
+// # The ways of a change
+//
+// Ours: the core document makes it, one transaction stores it, then it is visible
+// to readers, told to sessions and returned (desk.go). Somebody else's: the
+// connection's reader decodes it and checks it alone (receive.go); its document
+// checks it in full in its place (stage.go); one transaction stores it, marked as
+// applying; from there on it is acknowledged and passed on (speak.go); then the
+// core takes it and the mark goes (apply.go). What lies between the two is
+// finished by the next start (recover.go). What fails a check is never stored.
+//
+// A change that ended the process inside the core is put in quarantine by the
+// next start with all that builds on it: kept, reported by Status, and never
+// applied or sent again. Twins (two changes of an actor with one number) are
+// decided by the rule of package graph; the document is made again from those
+// that stand.
+//
+// # Parts
+//
+// A replica is the state machine of one document: pure, without goroutine, clock
+// or I/O. A desk is the goroutine around one while the document is in use. A conn
+// is one connection, whoever has dialled it; a link keeps a remote connected.
+// Documents that nothing happens to are in the file only: not their content, which
+// the cache bounds, nor their graph, which Options.MaxIdle does.
 package peer

@@ -4,210 +4,220 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"net/http"
+	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/sync/errgroup"
 
-	"syncline/crdt/chunk"
 	"syncline/crdt/id"
-	"syncline/crdt/session"
 	"syncline/relay/wire"
 )
 
+// LinkState says how a remote is reached.
+type LinkState string
+
+// The states of a link.
 const (
-	// dialTimeout bounds the connection and its handshake.
-	dialTimeout = 15 * time.Second
-	// messageBytes bounds the changes in one sync message that we write.
-	messageBytes = 4 << 20
+	LinkIdle       LinkState = "idle"       // Run is not running
+	LinkConnecting LinkState = "connecting" // a connection is being made
+	LinkConnected  LinkState = "connected"
+	LinkWaiting    LinkState = "waiting" // for the next attempt, after a failure
 )
 
-// LinkOptions says how a link is made.
-type LinkOptions struct {
-	PeerID   string // who we are; empty: random
-	Replicas []*Replica
-	Logger   *slog.Logger
+// link keeps a remote connected while Run is running.
+type link struct {
+	p    *Peer
+	spec Remote
+
+	mu       sync.Mutex
+	state    LinkState
+	since    time.Time // of the state
+	failures int       // in a row
+	err      error     // of the last attempt
+	next     time.Time // when waiting
+	conn     *conn     // the last one
 }
 
-// Link is a connection to a relay, or to a peer that listens, over which a set of
-// replicas is kept in sync.
-type Link struct {
-	conn     *websocket.Conn
-	local    wire.Local
-	remote   wire.Remote
-	log      *slog.Logger
-	sessions map[id.Document]*linkSession
-}
-
-type linkSession struct {
-	replica *Replica
-	s       *session.Session // guarded by the replica's lock
-
-	sending sync.Mutex // messages leave in the order they are generated in
-}
-
-// Dial connects to the WebSocket URL of a relay and says who we are.
-func Dial(ctx context.Context, url string, o LinkOptions) (*Link, error) {
-	if o.PeerID == "" {
-		o.PeerID = "syncline-" + id.NewDocument().String()
+// Connect adds a remote that Run keeps connected to, now or when it is called. It
+// does not wait for the connection: Status says how it goes. The error is about
+// the URL.
+func (p *Peer) Connect(r Remote) error {
+	if err := r.check(); err != nil {
+		return err
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, url, nil)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", url, err)
-	}
-	conn.SetReadLimit(wire.MaxFrame)
-	l := &Link{
-		conn: conn, log: o.Logger, sessions: map[id.Document]*linkSession{},
-		local: wire.Local{PeerID: o.PeerID, Metadata: wire.Metadata{Ephemeral: true, Syncline: wire.Syncline}},
-	}
-	if l.remote, err = l.local.Connect(ctx, frames{conn}); err != nil {
-		conn.CloseNow()
-		return nil, fmt.Errorf("handshake with %s: %w", url, err)
-	}
-	for _, r := range o.Replicas {
-		r.mu.Lock()
-		l.sessions[r.id] = &linkSession{replica: r, s: session.New(r.g, r.orphans, session.Options{})}
-		r.mu.Unlock()
-	}
-	return l, nil
-}
-
-// frames is a WebSocket as package wire needs it.
-type frames struct{ conn *websocket.Conn }
-
-func (f frames) ReadFrame(ctx context.Context) ([]byte, error) {
-	kind, b, err := f.conn.Read(ctx)
-	if err == nil && kind != websocket.MessageBinary {
-		err = errors.New("a text frame came where binary ones are spoken")
-	}
-	return b, err
-}
-
-func (f frames) WriteFrame(ctx context.Context, b []byte) error {
-	return f.conn.Write(ctx, websocket.MessageBinary, b)
-}
-
-// Run keeps the replicas in sync until ctx ends, which is no error, or the
-// connection does.
-func (l *Link) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return l.read(ctx) })
-	for _, s := range l.sessions {
-		group.Go(func() error { return l.follow(ctx, s) })
-	}
-	err := group.Wait()
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	l.conn.Close(websocket.StatusNormalClosure, "")
-	return err
-}
-
-// follow says what there is to say of a document now and after each change.
-func (l *Link) follow(ctx context.Context, s *linkSession) error {
-	for {
-		changed := s.replica.Changed()
-		if err := l.say(ctx, s); err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// say sends the session's next messages, if it has any.
-func (l *Link) say(ctx context.Context, s *linkSession) error {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	for more := true; more; {
-		s.replica.mu.Lock()
-		data, err := s.s.Generate(s.replica, messageBytes)
-		more = s.s.Pending()
-		ask := s.replica.g.Len() == 0
-		s.replica.mu.Unlock()
-		if err != nil {
-			return err
-		}
-		if data == nil {
-			return nil
-		}
-		m := &wire.Sync{Route: l.route(), Request: ask, Document: s.replica.id, Data: data}
-		frame, err := wire.Encode(m)
-		if err != nil {
-			return err
-		}
-		if err := l.conn.Write(ctx, websocket.MessageBinary, frame); err != nil {
-			return fmt.Errorf("send to %s: %w", l.remote.PeerID, err)
-		}
+	l := &link{p: p, spec: r, state: LinkIdle, since: p.o.Now()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.links = append(p.links, l)
+	if p.run != nil {
+		p.run(l)
 	}
 	return nil
 }
 
-func (l *Link) route() wire.Route {
-	return wire.Route{SenderID: l.local.PeerID, TargetID: l.remote.PeerID}
+func (r Remote) check() error {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
+		return fmt.Errorf("%q is not the address of a relay: write ws://HOST:PORT or wss://HOST", r.URL)
+	}
+	return nil
 }
 
-func (l *Link) read(ctx context.Context) error {
-	for {
-		frame, err := frames{l.conn}.ReadFrame(ctx)
-		if err != nil {
-			return fmt.Errorf("read from %s: %w", l.remote.PeerID, err)
+// Run keeps the remotes connected, and fetches what a workspace lists, until ctx
+// ends or the peer is closed, neither of which is an error. It returns when all
+// its connections have ended.
+func (p *Peer) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ctx, cancel)()
+	var all sync.WaitGroup
+	p.mu.Lock()
+	switch {
+	case p.ctx.Err() != nil:
+		p.mu.Unlock()
+		return ErrClosed
+	case p.run != nil:
+		p.mu.Unlock()
+		return ErrRunning
+	}
+	p.run = func(l *link) { all.Go(func() { l.run(ctx) }) }
+	for _, l := range p.links {
+		p.run(l)
+	}
+	all.Go(func() { p.followWorkspace(ctx) })
+	p.serving.Add(1)
+	p.mu.Unlock()
+	defer p.serving.Done()
+
+	<-ctx.Done()
+	p.mu.Lock()
+	p.run = nil
+	p.mu.Unlock()
+	all.Wait()
+	return nil
+}
+
+// run connects, and connects again, until ctx ends.
+func (l *link) run(ctx context.Context) {
+	defer l.set(LinkIdle, nil)
+	for ctx.Err() == nil {
+		l.set(LinkConnecting, nil)
+		c, err := l.p.dial(ctx, l.spec, l.p.self)
+		if err == nil {
+			l.connected(c)
+			stop := context.AfterFunc(ctx, c.closeDown)
+			err = c.run()
+			stop()
 		}
-		m, err := wire.Decode(frame)
-		if err != nil {
-			return fmt.Errorf("read from %s: %w", l.remote.PeerID, err)
+		if ctx.Err() != nil {
+			return
 		}
-		switch m := m.(type) {
-		case *wire.Sync:
-			if err := l.receive(ctx, m); err != nil {
-				return err
-			}
-		case *wire.Error:
-			return fmt.Errorf("%s says: %s", l.remote.PeerID, m.Message)
-		case *wire.Unavailable:
-			l.log.Info("nobody has the document yet", "doc", m.Document.String(), "peer", l.remote.PeerID)
-		case *wire.Notice:
-			l.log.Warn("notice", "doc", m.Document.String(), "peer", l.remote.PeerID, "code", string(m.Code), "message", m.Message)
-		default:
-			l.log.Debug("message left aside", "type", m.Type(), "peer", l.remote.PeerID)
+		delay := l.failed(err)
+		l.p.o.Log.Info("remote lost", "url", l.spec.URL, "err", err, "next", delay)
+		t := time.NewTimer(delay)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
 		}
 	}
 }
 
-// receive takes in a sync message and answers it.
-func (l *Link) receive(ctx context.Context, in *wire.Sync) error {
-	s, ok := l.sessions[in.Document]
-	if !ok {
-		l.log.Debug("message about a document that this link does not carry", "doc", in.Document.String())
-		return nil
-	}
-	m, err := session.Decode(in.Data)
+func (l *link) set(s LinkState, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state, l.since = s, l.p.o.Now()
 	if err != nil {
-		return fmt.Errorf("sync message from %s: %w", l.remote.PeerID, err)
+		l.err = err
 	}
-	var changes []*chunk.Change
-	for _, b := range m.Chunks {
-		more, err := chunk.ParseChunks(b)
-		if err != nil {
-			return fmt.Errorf("sync message from %s: %w", l.remote.PeerID, err)
+}
+
+func (l *link) connected(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state, l.since, l.conn, l.err = LinkConnected, l.p.o.Now(), c, nil
+}
+
+// steady is how long a connection must have lasted for its end not to count as
+// one more failure in a row.
+const steady = 10 * time.Second
+
+// failed notes a failure and says how long to wait.
+func (l *link) failed(err error) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.p.o.Now()
+	if l.state == LinkConnected && now.Sub(l.since) >= steady {
+		l.failures = 0
+	}
+	l.failures++
+	if err == nil {
+		err = errors.New("the other end closed the connection")
+	}
+	delay := l.p.o.Backoff.Delay(l.failures, l.p.o.Rand())
+	l.state, l.since, l.err, l.next = LinkWaiting, now, err, now.Add(delay)
+	return delay
+}
+
+// dial connects to a remote and shakes hands.
+func (p *Peer) dial(ctx context.Context, r Remote, self string) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.o.DialTimeout)
+	defer cancel()
+	heard := new(atomic.Bool)
+	o := &websocket.DialOptions{OnPongReceived: func(context.Context, []byte) { heard.Store(true) }}
+	if r.Token != "" {
+		o.HTTPHeader = http.Header{"Authorization": {"Bearer " + r.Token}}
+	}
+	ws, _, err := websocket.Dial(ctx, r.URL, o)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", r.URL, err)
+	}
+	ws.SetReadLimit(p.o.MaxFrame)
+	local := wire.Local{PeerID: self, Metadata: p.metadata()}
+	remote, err := local.Connect(ctx, frames{ws})
+	if err != nil {
+		ws.CloseNow()
+		return nil, fmt.Errorf("handshake with %s: %w", r.URL, err)
+	}
+	c := p.newConn(ws, self, remote, heard)
+	c.dialed = true
+	if r.Documents != nil {
+		c.only = make(map[id.Document]bool, len(r.Documents))
+		for _, doc := range r.Documents {
+			c.only[doc] = true
 		}
-		changes = append(changes, more...)
 	}
-	if err := s.replica.Receive(l.remote.PeerID, changes); err != nil {
-		l.log.Warn("changes refused", "doc", in.Document.String(), "peer", l.remote.PeerID, "err", err)
+	if !p.register(c) {
+		ws.CloseNow()
+		return nil, ErrClosed
 	}
-	s.replica.mu.Lock()
-	s.s.Receive(m)
-	s.replica.mu.Unlock()
-	return l.say(ctx, s)
+	c.log.Info("connected", "url", r.URL)
+	return c, nil
+}
+
+func (p *Peer) metadata() wire.Metadata {
+	return wire.Metadata{StorageID: p.store.StorageID(), Syncline: wire.Syncline}
+}
+
+// closeDown closes a connection because we have nothing more to say.
+func (c *conn) closeDown() { c.close(ending{code: wire.CloseNormal, reason: "bye"}) }
+
+// frames is a WebSocket as the handshake sees it.
+type frames struct{ ws *websocket.Conn }
+
+// ReadFrame reads one binary frame.
+func (f frames) ReadFrame(ctx context.Context) ([]byte, error) {
+	typ, b, err := f.ws.Read(ctx)
+	if err == nil && typ != websocket.MessageBinary {
+		err = fmt.Errorf("%w: a text frame; messages are CBOR in binary frames", wire.ErrFrame)
+	}
+	return b, err
+}
+
+// WriteFrame writes one binary frame.
+func (f frames) WriteFrame(ctx context.Context, b []byte) error {
+	return f.ws.Write(ctx, websocket.MessageBinary, b)
 }

@@ -1,225 +1,332 @@
 package peer
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
 	"slices"
-	"sync"
-	"time"
 
-	"syncline/crdt"
 	"syncline/crdt/check"
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
 	"syncline/crdt/session"
+	"syncline/relay/wire"
+	"syncline/storage"
 )
 
-// Replica is one document as this peer has it. It may be used from any goroutine.
-type Replica struct {
-	id    id.Document
-	actor id.Actor
-	log   *slog.Logger
+// sendBudget is how many bytes of changes one sync message carries at most. The
+// next part follows when the connection has written it, so that a long history
+// does not lie in memory as a whole for each end that fetches it.
+const sendBudget = 8 << 20
 
-	mu      sync.Mutex
-	doc     *crdt.Document
-	g       *graph.Graph
-	ops     *check.Document
+// replica is one document with the sessions that are open on it: what is known of
+// its changes, not their content. It decides and does nothing: inputs go in
+// through take, what is to be stored comes out of batch, the store's answer goes
+// in through commit, and effects says what to do. The order of these calls is
+// fixed; one pass through them is a round. A replica is driven by one goroutine
+// (desk), or by a simulation.
+type replica struct {
+	doc     id.Document
+	graph   *graph.Graph
+	table   *check.Document // nil until the first change of somebody else comes
 	orphans *graph.Orphans
-	bodies  [][]byte // by row
-	changed chan struct{}
+	bodies  *recentBodies
+
+	members map[connID]*member
+	order   []*member // as they came, so that equal inputs give equal effects
+
+	// Of the present round.
+	staged []staged
+	heard  []message
+	grown  bool // changes came that sessions have not been told of
+	out    []effect
 }
 
-// ReplicaOptions says how a replica is made. The zero value is a new document.
-type ReplicaOptions struct {
-	ID     id.Document // zero: a fresh one
-	Actor  id.Actor    // empty: a random one
-	Logger *slog.Logger
+// member is one connection in a replica.
+type member struct {
+	conn     connID
+	peer     string           // its peer id
+	remote   string           // its storage id, "" if it keeps nothing
+	saved    []byte           // the sync state that was last saved for it
+	session  *session.Session // nil until somebody has said something
+	begin    bool             // it is ours to say the first word
+	asked    bool             // we have asked it for the document, and have no answer
+	holds    holding
+	asks     bool // its request is not answered
+	answer   bool // it said something in this round
+	writing  bool // a part of a longer answer is being written
+	requests bool // its last sync message was a request
+	refusals int  // of changes that it sent
+	barred   error
+	standing standing // as last reported
 }
 
-// NewReplica returns a document without changes: a new one, or one that is to
-// be fetched.
-func NewReplica(o ReplicaOptions) *Replica {
-	if o.ID == (id.Document{}) {
-		o.ID = id.NewDocument()
+// holding is what we know of the document at a member's end.
+type holding uint8
+
+const (
+	holdsUnknown holding = iota
+	holdsSome            // it told of heads
+	holdsNone            // it asked for the document, or said that it has none
+)
+
+// standing is how far a document has come with a member.
+type standing uint8
+
+const (
+	standingBusy    standing = iota // there is something to say or to hear
+	standingSynced                  // both ends have told each other of equal heads
+	standingMissing                 // neither end has the document
+	standingBarred                  // the session has ended early
+)
+
+// The inputs of a replica.
+type (
+	input any
+
+	// enter is a connection's first input. saved is what an earlier session with
+	// the same remote left, or nil.
+	enter struct {
+		conn   connID
+		peer   string
+		remote string
+		saved  []byte
+		begin  bool // say the first word
+		met    bool // there was a session on this connection before
 	}
-	if o.Actor == "" {
-		random := id.NewDocument()
-		o.Actor = id.Actor(random[:])
+	// message is a sync message with its changes, each of which is well formed
+	// alone; or the error that one of them is not.
+	message struct {
+		conn    connID
+		request bool
+		msg     *session.Message
+		changes []*chunk.Change
+		err     error
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	// unavailable says that a member does not have the document.
+	unavailable struct{ conn connID }
+	// written says that a message of a session that announced more has left.
+	written struct{ conn connID }
+	// leave is a connection's last input.
+	leave struct{ conn connID }
+	// stored are changes that another process has put in the journal. It comes
+	// before any message of its round.
+	stored struct {
+		metas   []graph.Meta
+		changes []*chunk.Change // the same, if there is a table
 	}
-	g := graph.New()
-	return &Replica{
-		id: o.ID, actor: o.Actor, log: o.Logger, doc: crdt.New(o.Actor), g: g, ops: check.New(g),
-		orphans: graph.NewOrphans(graph.OrphanLimits{}), changed: make(chan struct{}),
+	// imported are changes from a file.
+	imported struct{ changes []*chunk.Change }
+)
+
+// The effects of a replica.
+type (
+	effect any
+
+	// sendSync sends a sync message. If more is set, written is to follow when
+	// it has left.
+	sendSync struct {
+		conn    connID
+		request bool
+		data    []byte
+		changes int
+		more    bool
+	}
+	sendUnavailable struct{ conn connID }
+	// sendRefusal tells a member that a change it sent was refused.
+	sendRefusal struct {
+		conn connID
+		hash id.Hash // zero when it could not be told
+		err  error
+	}
+	// hangUp ends the whole connection.
+	hangUp struct {
+		conn connID
+		code wire.CloseCode
+		err  error
+	}
+	// saveState keeps what is shared with a remote for its next session.
+	saveState struct {
+		remote string
+		state  []byte
+	}
+	// stands says how far a member has come, whenever that changes.
+	stands struct {
+		conn connID
+		now  standing
+		err  error // with standingBarred
+	}
+	// keepEvidence notes rows of the journal as quarantined by the twin rule.
+	keepEvidence struct{ rows []int64 }
+	// report is for the log.
+	report struct {
+		text string
+		hash id.Hash
+		err  error
+	}
+)
+
+func newReplica(doc id.Document, g *graph.Graph, bodies session.Source) *replica {
+	return &replica{
+		doc: doc, graph: g, orphans: graph.NewOrphans(graph.OrphanLimits{}),
+		bodies: &recentBodies{older: bodies}, members: make(map[connID]*member),
 	}
 }
 
-// ID names the document.
-func (r *Replica) ID() id.Document { return r.id }
-
-// Do applies operations as one change, which is visible at once and sent as soon
-// as there is a link. It returns the change's hash. With an error nothing has
-// happened.
-func (r *Replica) Do(ops ...crdt.Operation) (id.Hash, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, err := r.doc.Do(time.Now(), ops...)
-	if err != nil {
-		return id.Hash{}, err
-	}
-	if err := r.add(c); err != nil {
-		return id.Hash{}, fmt.Errorf("our own change was refused: %w", err)
-	}
-	r.publish()
-	return c.Hash, nil
-}
-
-// Receive takes in changes from elsewhere that were decoded and validated. Those
-// that do not fit the document are left out and reported in the error, and the
-// others applied.
-func (r *Replica) Receive(from string, changes []*chunk.Change) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var added []*chunk.Change
-	var refused error
-	for queue := changes; len(queue) > 0; {
-		c := queue[0]
-		queue = queue[1:]
-		if r.g.Contains(c.Hash) || r.orphans.Has(c.Hash) {
-			continue
+// take takes one input.
+func (r *replica) take(in input) {
+	switch in := in.(type) {
+	case enter:
+		r.takeEnter(in)
+	case message:
+		if m := r.members[in.conn]; m != nil && m.barred == nil {
+			r.takeMessage(m, in)
 		}
-		var missing *graph.MissingError
-		switch err := r.add(c); {
-		case errors.As(err, &missing):
-			for _, o := range r.orphans.Hold(c, from, missing.Missing) {
-				refused = errors.Join(refused, fmt.Errorf("change %s waited too long for what it depends on", o.Change.Hash))
+	case unavailable:
+		if m := r.members[in.conn]; m != nil {
+			m.asked = false
+			if m.holds == holdsUnknown {
+				m.holds = holdsNone
 			}
-			continue
-		case err != nil:
-			r.orphans.Refuse(c.Hash)
-			refused = errors.Join(refused, err)
-			continue
 		}
-		added = append(added, c)
-		for _, o := range r.orphans.Arrived(c.Hash) {
-			queue = append(queue, o.Change)
+	case written:
+		if m := r.members[in.conn]; m != nil {
+			m.writing, m.answer = false, true
 		}
-	}
-	if len(added) == 0 {
-		return refused
-	}
-	apply := func() error { return r.doc.Apply(added) }
-	if r.publish() {
-		apply = r.rebuild
-	}
-	return errors.Join(refused, apply())
-}
-
-// add checks a change and enters it into the graph, unpublished.
-func (r *Replica) add(c *chunk.Change) error {
-	evidence := slices.ContainsFunc(c.Deps, r.g.Quarantined)
-	checked := r.ops.Check
-	if evidence {
-		checked = r.g.Check // what it refers to is not in the table
-	}
-	if err := checked(c); err != nil {
-		return err
-	}
-	m := graph.MetaOf(c)
-	m.Row = int64(len(r.bodies))
-	if err := r.g.Add(m); err != nil {
-		return err
-	}
-	if evidence {
-		r.ops.Skip()
-	} else {
-		r.ops.Add(c)
-	}
-	r.bodies = append(r.bodies, c.Raw())
-	return nil
-}
-
-// publish makes what was added visible and wakes who waits for it. It reports
-// whether twins have changed which of the earlier changes stand, or a change that
-// was just added does not.
-func (r *Replica) publish() (twins bool) {
-	v := r.g.Publish(nil)
-	for _, t := range v.Twins {
-		r.log.Warn("changes of one actor have the same sequence number; the one with the lowest hash stands",
-			"doc", r.id.String(), "actor", t.Actor.String(), "seq", t.Seq)
-	}
-	close(r.changed)
-	r.changed = make(chan struct{})
-	return len(v.Quarantined)+len(v.Restored) > 0
-}
-
-// rebuild makes the document and its table anew from the changes that stand.
-func (r *Replica) rebuild() error {
-	r.ops = check.New(r.g)
-	var standing []*chunk.Change
-	for node := range r.g.Nodes() {
-		if !r.g.Has(r.g.Hash(node)) {
-			r.ops.Skip()
-			continue
-		}
-		c, err := chunk.ParseChange(r.bodies[r.g.Row(node)])
-		if err != nil {
-			return err
-		}
-		r.ops.Add(c)
-		standing = append(standing, c)
-	}
-	doc := crdt.New(r.actor)
-	if err := doc.Apply(standing); err != nil {
-		doc.Close()
-		return fmt.Errorf("rebuild document %s: %w", r.id, err)
-	}
-	r.doc.Close()
-	r.doc = doc
-	return nil
-}
-
-// Bodies makes the replica a session.Source. The caller holds the lock.
-func (r *Replica) Bodies(rows []int64, yield func(body []byte) bool) error {
-	for _, row := range rows {
-		if !yield(r.bodies[row]) {
-			break
+	case leave:
+		r.takeLeave(in.conn)
+	case stored:
+		r.takeStored(in)
+	case imported:
+		for _, c := range in.changes {
+			r.stage(c, nil)
 		}
 	}
-	return nil
 }
 
-// Heads lists the hashes that nothing in the document depends on, ascending.
-func (r *Replica) Heads() []id.Hash {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.g.Heads()
+func (r *replica) takeEnter(in enter) {
+	if r.members[in.conn] != nil {
+		return
+	}
+	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin}
+	if in.begin || in.met {
+		r.openSession(m)
+	}
+	r.members[in.conn] = m
+	r.order = append(r.order, m)
 }
 
-// JSON returns the document's content with sorted keys.
-func (r *Replica) JSON() ([]byte, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.doc.JSON()
+// openSession starts a member's session from what an earlier one left.
+func (r *replica) openSession(m *member) {
+	m.session = session.New(r.graph, r.orphans, session.Options{})
+	if m.saved == nil {
+		return
+	}
+	if err := m.session.Resume(m.saved); err != nil {
+		// A session that starts from nothing only costs a longer exchange.
+		r.do(report{text: "saved sync state ignored", err: err})
+	}
 }
 
-// Changed returns a channel that is closed when the document changes next. Take
-// it before looking at the document.
-func (r *Replica) Changed() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.changed
+func (r *replica) takeMessage(m *member, in message) {
+	if in.err != nil {
+		// Which changes these are cannot be told, so they would be asked for again.
+		r.refuse(m, id.Hash{}, in.err)
+		m.barred = in.err
+		return
+	}
+	for _, c := range in.changes {
+		r.stage(c, m)
+	}
+	r.heard = append(r.heard, in)
 }
 
-// Close gives the core's memory back.
-func (r *Replica) Close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.doc.Close()
+func (r *replica) takeLeave(conn connID) {
+	m := r.members[conn]
+	if m == nil {
+		return
+	}
+	r.save(m)
+	delete(r.members, conn)
+	r.order = slices.DeleteFunc(r.order, func(o *member) bool { return o == m })
 }
 
-var _ session.Source = (*Replica)(nil)
+// batch returns what is to be stored in this round, if anything.
+func (r *replica) batch() (b storage.Batch, ok bool) {
+	if len(r.staged) == 0 {
+		return b, false
+	}
+	b.Entries = make([]storage.Entry, len(r.staged))
+	heads := make(map[id.Hash]struct{})
+	for _, h := range r.graph.Heads() {
+		heads[h] = struct{}{}
+	}
+	for i := range r.staged {
+		b.Entries[i] = r.staged[i].entry(r.doc)
+		c := r.staged[i].change
+		for _, d := range c.Deps {
+			delete(heads, d)
+		}
+		heads[c.Hash] = struct{}{}
+	}
+	list := make([]id.Hash, 0, len(heads))
+	for h := range heads {
+		list = append(list, h)
+	}
+	id.SortHashes(list)
+	b.Heads = map[id.Document][]id.Hash{r.doc: list}
+	return b, true
+}
+
+// result is what a round has done to the document.
+type result struct {
+	fresh []journaled // changes of others that stand, to be given to the core
+	// rebuild: twins have changed which changes stand, so that what was made of
+	// the old ones is of no more use. fresh is empty then.
+	rebuild bool
+	// grown: there are changes that were not visible before.
+	grown bool
+}
+
+// journaled is a change with its row.
+type journaled struct {
+	row    int64
+	change *chunk.Change
+}
+
+// commit ends the round: the batch is durable and has these rows, or is not
+// stored because of err. There is a round without a batch, too.
+func (r *replica) commit(rows []int64, err error) (res result) {
+	if err != nil {
+		r.unstage(err)
+	} else if len(r.staged) > 0 {
+		res = r.publish(rows)
+	}
+	for _, in := range r.heard {
+		if m := r.members[in.conn]; m != nil && m.barred == nil {
+			r.hear(m, in)
+		}
+	}
+	r.speak()
+	res.grown = r.grown
+	r.staged, r.heard, r.grown = nil, nil, false
+	r.bodies.forget()
+	return res
+}
+
+// idle reports whether nothing is to be said or heard at the moment.
+func (r *replica) idle() bool {
+	for _, m := range r.order {
+		if m.standing == standingBusy {
+			return false
+		}
+	}
+	return true
+}
+
+// effects returns what is to be done, in order, and forgets it.
+func (r *replica) effects() []effect {
+	out := r.out
+	r.out = nil
+	return out
+}
+
+func (r *replica) do(e effect) { r.out = append(r.out, e) }

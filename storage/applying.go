@@ -47,49 +47,68 @@ type Mark struct {
 // if a row is being applied elsewhere; then none is noted. Rows without a mark
 // are passed over.
 func (s *Store) BeginApplying(ctx context.Context, rows []int64) error {
-	list, err := json.Marshal(rows)
-	if err == nil {
-		err = s.writer.queue.do(&job{ctx: ctx, outside: true, run: func(t *tx) error { return t.begin(s.opening, string(list)) }})
-	}
+	err := s.unsynced(ctx, rows, func(t *tx, list string) error {
+		err := t.exec(`UPDATE applying SET begun_by = ?1
+			WHERE row IN (SELECT value FROM json_each(?2)) AND (begun_by = 0 OR begun_by NOT IN (SELECT id FROM openings))`, s.opening, list)
+		if err != nil {
+			return err
+		}
+		n, err := t.int64(`SELECT count(*) FROM applying WHERE row IN (SELECT value FROM json_each(?)) AND begun_by <> ?`, list, s.opening)
+		if err == nil && n > 0 {
+			err = ErrApplying
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("begin to apply %d changes: %w", len(rows), err)
 	}
 	return nil
 }
 
-// begin runs outside the writer's transactions, in one of its own that is not
-// synced: in WAL mode NORMAL syncs at checkpoints, so the file stays sound.
-func (t *tx) begin(opening int64, rows string) (err error) {
-	if err := t.exec(`PRAGMA synchronous = NORMAL`); err != nil {
-		return err
+// EndApplying takes the marks of rows away, which have come safely through the
+// document. It costs no fsync either: should the machine lose it, they are
+// applied once more. Batch.Applied does the same in a transaction with others.
+func (s *Store) EndApplying(ctx context.Context, rows []int64) error {
+	err := s.unsynced(ctx, rows, func(t *tx, list string) error {
+		return t.exec(`DELETE FROM applying WHERE row IN (SELECT value FROM json_each(?))`, list)
+	})
+	if err != nil {
+		return fmt.Errorf("end the application of %d changes: %w", len(rows), err)
 	}
-	defer func() {
-		if serr := t.exec(`PRAGMA synchronous = FULL`); serr != nil {
-			t.w.drop() // the next connection has it by itself
-			err = errors.Join(err, serr)
-		}
-	}()
-	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		t.w.recoverConn(err)
-		return err
-	}
-	defer func() {
-		if err != nil {
-			t.w.rollback()
-		}
-	}()
-	if err := t.exec(`UPDATE applying SET begun_by = ?1
-		WHERE row IN (SELECT value FROM json_each(?2)) AND (begun_by = 0 OR begun_by NOT IN (SELECT id FROM openings))`, opening, rows); err != nil {
-		return err
-	}
-	n, err := t.int64(`SELECT count(*) FROM applying WHERE row IN (SELECT value FROM json_each(?)) AND begun_by <> ?`, rows, opening)
+	return nil
+}
+
+// unsynced runs fn in a transaction of its own whose commit does not wait for the
+// disk. In WAL mode NORMAL syncs at checkpoints, so the file stays sound.
+func (s *Store) unsynced(ctx context.Context, rows []int64, fn func(t *tx, list string) error) error {
+	list, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		return ErrApplying
-	}
-	return t.exec("COMMIT")
+	return s.writer.queue.do(&job{ctx: ctx, outside: true, run: func(t *tx) (err error) {
+		if err := t.exec(`PRAGMA synchronous = NORMAL`); err != nil {
+			return err
+		}
+		defer func() {
+			if serr := t.exec(`PRAGMA synchronous = FULL`); serr != nil {
+				t.w.drop() // the next connection has it by itself
+				err = errors.Join(err, serr)
+			}
+		}()
+		if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+			t.w.recoverConn(err)
+			return err
+		}
+		defer func() {
+			if err != nil {
+				t.w.rollback()
+			}
+		}()
+		if err := fn(t, string(list)); err != nil {
+			return err
+		}
+		return t.exec("COMMIT")
+	}})
 }
 
 // mark notes that a row is applying.
@@ -159,4 +178,19 @@ func (s *Store) marks(ctx context.Context, where string, args ...any) (all []Mar
 			return all, nil
 		}
 	}
+}
+
+// ResetApplying makes marked rows wait again, whoever had begun with them.
+// Durable when it returns; errors as Append's.
+func (s *Store) ResetApplying(ctx context.Context, rows []int64) error {
+	list, err := json.Marshal(rows)
+	if err == nil {
+		err = s.write(ctx, markOverhead*int64(len(rows)), func(t *tx) error {
+			return t.exec(`UPDATE applying SET begun_by = 0 WHERE row IN (SELECT value FROM json_each(?))`, string(list))
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("reset %d marks: %w", len(rows), err)
+	}
+	return nil
 }

@@ -208,7 +208,12 @@ func (s *Store) begin(stale bool) error {
 // the file, no more.
 func (s *Store) forgetOpening() {
 	t := &tx{w: s.writer}
-	if err := t.exec(`DELETE FROM openings WHERE id = ?`, s.opening); err != nil {
+	// What was being applied at a clean end did not end the process.
+	err := t.exec(`UPDATE applying SET begun_by = 0 WHERE begun_by = ?`, s.opening)
+	if err == nil {
+		err = t.exec(`DELETE FROM openings WHERE id = ?`, s.opening)
+	}
+	if err != nil {
 		s.o.Log.Warn("the next start will check the file, because this end could not be noted", "path", s.path, "err", err)
 	}
 }

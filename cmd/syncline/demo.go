@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ import (
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Show a relay and two clients that edit together, apart, and converge",
+		Short: "Show a relay and two peers that edit together, apart, and converge",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logger(cmd, cmd.ErrOrStderr())
@@ -50,7 +51,7 @@ type demo struct {
 	stop func() error
 }
 
-// runDemo tells what it does on out, and fails if the clients do not converge.
+// runDemo tells what it does on out, and fails if the peers do not converge.
 func runDemo(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	dir, err := os.MkdirTemp("", "syncline-demo-")
 	if err != nil {
@@ -64,10 +65,16 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, d.stop()) }()
 	d.say("A relay listens on ws://%s and keeps its journal in %s.\n", d.addr, dir)
 
-	ada := d.client("Ada", id.Document{})
-	defer ada.Close()
-	ben := d.client("Ben", ada.ID())
-	defer ben.Close()
+	ada, err := d.client(ctx, "Ada", "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ada.Close()) }()
+	ben, err := d.client(ctx, "Ben", ada.doc.URL())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ben.Close()) }()
 	if err := d.together(ctx, ada, ben); err != nil {
 		return err
 	}
@@ -79,52 +86,79 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
 
-// client is a person with a replica in memory and, at times, a link to the relay.
+// client is a person with a peer over a store of their own, which at times is
+// connected to the relay.
 type client struct {
-	*peer.Replica
+	*peer.Peer
+	doc  *peer.Document
 	name string
 	d    *demo
 	stop func() error
 }
 
-func (d *demo) client(name string, doc id.Document) *client {
-	return &client{Replica: peer.NewReplica(peer.ReplicaOptions{ID: doc, Logger: d.log}), name: name, d: d}
+// client opens a store. The document is made, unless its URL is given.
+func (d *demo) client(ctx context.Context, name, url string) (_ *client, err error) {
+	c := &client{name: name, d: d}
+	c.Peer, err = peer.Open(ctx, filepath.Join(d.dir, strings.ToLower(name)+".db"), peer.Options{Log: d.log})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if url == "" {
+		c.doc, err = c.Create(ctx)
+	} else {
+		var doc id.Document
+		if doc, err = id.ParseDocument(url); err == nil {
+			c.doc, err = c.Fetch(ctx, doc)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Connect(peer.Remote{URL: "ws://" + d.addr})
 }
 
-// online connects the client and keeps it in sync until offline.
-func (c *client) online(ctx context.Context) error {
-	link, err := peer.Dial(ctx, "ws://"+c.d.addr, peer.LinkOptions{PeerID: c.name, Replicas: []*peer.Replica{c.Replica}, Logger: c.d.log})
-	if err != nil {
-		return err
-	}
+// online keeps the client in sync until offline.
+func (c *client) online(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- link.Run(ctx) }()
+	go func() { done <- c.Run(ctx) }()
 	c.stop = func() error {
 		cancel()
 		return <-done
 	}
-	return nil
 }
 
 func (c *client) offline() error { return c.stop() }
 
 // do edits and says so.
-func (c *client) do(what string, ops ...crdt.Operation) error {
-	hash, err := c.Do(ops...)
+func (c *client) do(ctx context.Context, what string, ops ...crdt.Operation) error {
+	r, err := c.doc.Do(ctx, ops...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	c.d.say("  %s %s  (change %.8s)\n", c.name, what, hash)
+	c.d.say("  %s %s  (change %.8s)\n", c.name, what, r.Hash)
 	return nil
 }
 
 // converge waits until both clients have the same heads, and checks that they
 // then have the same document.
 func (d *demo) converge(ctx context.Context, from time.Time, a, b *client) error {
+	var heads []id.Hash
 	for {
-		aChanged, bChanged := a.Changed(), b.Changed()
-		if slices.Equal(a.Heads(), b.Heads()) {
+		aChanged, bChanged := a.doc.Changed(), b.doc.Changed()
+		aHeads, err := a.doc.Heads(ctx)
+		if err != nil {
+			return err
+		}
+		if heads, err = b.doc.Heads(ctx); err != nil {
+			return err
+		}
+		if slices.Equal(aHeads, heads) {
 			break
 		}
 		select {
@@ -135,18 +169,18 @@ func (d *demo) converge(ctx context.Context, from time.Time, a, b *client) error
 		}
 	}
 	took := time.Since(from)
-	left, err := a.JSON()
+	left, err := a.doc.JSON(ctx)
 	if err != nil {
 		return err
 	}
-	right, err := b.JSON()
+	right, err := b.doc.JSON(ctx)
 	if err != nil {
 		return err
 	}
 	if string(left) != string(right) {
 		return fmt.Errorf("%s and %s have equal heads and different documents:\n%s\n%s", a.name, b.name, left, right)
 	}
-	d.say("  Both have it after %.1f ms: heads %s\n", float64(took.Microseconds())/1000, short(a.Heads()))
+	d.say("  Both have it after %.1f ms: heads %s\n", float64(took.Microseconds())/1000, short(heads))
 	return nil
 }
 
@@ -160,21 +194,18 @@ func short(heads []id.Hash) string {
 
 // together has both online.
 func (d *demo) together(ctx context.Context, ada, ben *client) error {
-	d.say("\n1. Together. Ada makes a document and passes its address to Ben:\n   %s\n", ada.ID().URL())
-	if err := ada.do("writes a packing list", crdt.Create("items", "tent", map[string]any{"text": "Tent", "count": crdt.Counter(1)})); err != nil {
+	d.say("\n1. Together. Ada makes a document and passes its address to Ben:\n   %s\n", ada.doc.URL())
+	if err := ada.do(ctx, "writes a packing list", crdt.Create("items", "tent", map[string]any{"text": "Tent", "count": crdt.Counter(1)})); err != nil {
 		return err
 	}
-	for _, c := range []*client{ada, ben} {
-		if err := c.online(ctx); err != nil {
-			return err
-		}
-	}
+	ada.online(ctx)
+	ben.online(ctx)
 	start := time.Now()
 	if err := d.converge(ctx, start, ada, ben); err != nil {
 		return err
 	}
 	start = time.Now()
-	if err := ben.do("adds matches", crdt.Create("items", "matches", map[string]any{"text": "Matches", "count": crdt.Counter(2)})); err != nil {
+	if err := ben.do(ctx, "adds matches", crdt.Create("items", "matches", map[string]any{"text": "Matches", "count": crdt.Counter(2)})); err != nil {
 		return err
 	}
 	return d.converge(ctx, start, ben, ada)
@@ -188,16 +219,16 @@ func (d *demo) apart(ctx context.Context, ada, ben *client) error {
 	}
 	steps := []func() error{
 		func() error {
-			return ada.do("types into the tent's text, offline", crdt.Splice("items", "tent", "text", 4, 0, " for two"))
+			return ada.do(ctx, "types into the tent's text, offline", crdt.Splice("items", "tent", "text", 4, 0, " for two"))
 		},
 		func() error {
-			return ada.do("counts one match more, offline", crdt.Increment("items", "matches", "count", 1))
+			return ada.do(ctx, "counts one match more, offline", crdt.Increment("items", "matches", "count", 1))
 		},
 		func() error {
-			return ben.do("types into the same text", crdt.Splice("items", "tent", "text", 0, 0, "Green "))
+			return ben.do(ctx, "types into the same text", crdt.Splice("items", "tent", "text", 0, 0, "Green "))
 		},
 		func() error {
-			return ben.do("counts three matches more", crdt.Increment("items", "matches", "count", 3))
+			return ben.do(ctx, "counts three matches more", crdt.Increment("items", "matches", "count", 3))
 		},
 	}
 	for _, step := range steps {
@@ -207,13 +238,11 @@ func (d *demo) apart(ctx context.Context, ada, ben *client) error {
 	}
 	d.say("  Out of the tunnel.\n")
 	start := time.Now()
-	if err := ada.online(ctx); err != nil {
-		return err
-	}
+	ada.online(ctx)
 	if err := d.converge(ctx, start, ada, ben); err != nil {
 		return err
 	}
-	doc, err := ada.JSON()
+	doc, err := ada.doc.JSON(ctx)
 	if err != nil {
 		return err
 	}
@@ -222,7 +251,7 @@ func (d *demo) apart(ctx context.Context, ada, ben *client) error {
 }
 
 // later has a third client come when everybody has gone.
-func (d *demo) later(ctx context.Context, ada *client) error {
+func (d *demo) later(ctx context.Context, ada *client) (err error) {
 	d.say("\n3. Later. Ada and Ben have gone, and the relay is stopped and started again.\n")
 	if err := d.stop(); err != nil {
 		return err
@@ -230,17 +259,18 @@ func (d *demo) later(ctx context.Context, ada *client) error {
 	if err := d.startRelay(ctx); err != nil {
 		return err
 	}
-	cleo := d.client("Cleo", ada.ID())
-	defer cleo.Close()
-	d.say("  Cleo, who was never there before, asks for the document.\n")
-	start := time.Now()
-	if err := cleo.online(ctx); err != nil {
+	cleo, err := d.client(ctx, "Cleo", ada.doc.URL())
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, cleo.Close()) }()
+	d.say("  Cleo, who was never there before, asks for the document.\n")
+	start := time.Now()
+	cleo.online(ctx)
 	if err := d.converge(ctx, start, ada, cleo); err != nil {
 		return err
 	}
-	d.say("\nThree replicas converged, and no one of them was in charge. To keep a relay:\n  syncline relay --listen 127.0.0.1:3030 --data DIR\n")
+	d.say("\nThree peers converged, and no one of them was in charge. To keep a relay:\n  syncline relay --listen 127.0.0.1:3030 --data DIR\n")
 	return cleo.offline()
 }
 

@@ -1,0 +1,126 @@
+package peer
+
+import (
+	"context"
+	"time"
+
+	"syncline/crdt/id"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// carrySlots is how many documents of a new connection are compared with the
+	// other end at a time: enough to keep the network busy, few enough that a
+	// store of many documents does not have them all in memory at once.
+	carrySlots = 64
+	// carryPatience is how long those may keep the next one waiting.
+	carryPatience = 3 * time.Second
+)
+
+// carryAll takes up each document that a dialled connection carries.
+func (c *conn) carryAll() {
+	slots := semaphore.NewWeighted(carrySlots)
+	docs := c.p.knownDocuments()
+	for doc := range c.only {
+		if !c.p.knows(doc) {
+			docs = append(docs, doc)
+		}
+	}
+	for _, doc := range docs {
+		if !c.carries(doc) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(c.ctx, carryPatience)
+		err := slots.Acquire(ctx, 1)
+		cancel()
+		if c.ctx.Err() != nil {
+			return
+		}
+		if err == nil && !c.hold(doc, func() { slots.Release(1) }) {
+			slots.Release(1) // it has been taken up since
+			continue
+		}
+		if c.p.desks.post(c.ctx, doc, attach{c}, 0) != nil {
+			return
+		}
+	}
+}
+
+// carries reports whether the document is to be synced on this connection.
+func (c *conn) carries(doc id.Document) bool {
+	if c.dialed {
+		return c.only == nil || c.only[doc]
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.docs[doc] != nil
+}
+
+// hold notes what is to be called once a document that has not begun stands
+// anywhere. It reports false if that has happened.
+func (c *conn) hold(doc id.Document, free func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.docs[doc]; d != nil {
+		return false
+	}
+	c.docs[doc] = &carried{free: free}
+	return true
+}
+
+// seat is the connection's first input for a replica of the document, unless it
+// does not carry it or is closing.
+func (c *conn) seat(doc id.Document) (in enter, ok bool) {
+	if !c.carries(doc) {
+		return in, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending != nil {
+		return in, false
+	}
+	d := c.docs[doc]
+	if d == nil {
+		d = &carried{}
+		c.docs[doc] = d
+	}
+	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met}
+	d.met = true
+	if !c.remote.Metadata.Ephemeral {
+		in.remote = c.remote.Metadata.StorageID
+	}
+	return in, true
+}
+
+// stands notes how far a document has come.
+func (c *conn) stands(doc id.Document, now standing, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.docs[doc]
+	if d == nil {
+		d = &carried{}
+		c.docs[doc] = d
+	}
+	d.now, d.err = now, err
+	if d.free != nil && now != standingBusy {
+		d.free()
+		d.free = nil
+	}
+	close(c.progress)
+	c.progress = make(chan struct{})
+}
+
+// standing is how far a document has come, and a channel that is closed when that
+// of any document changes.
+func (c *conn) standingOf(docs []id.Document) (all []carried, changed <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all = make([]carried, len(docs))
+	for i, doc := range docs {
+		if d := c.docs[doc]; d != nil {
+			all[i] = *d
+		}
+	}
+	return all, c.progress
+}

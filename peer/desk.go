@@ -1,0 +1,479 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+
+	"syncline/crdt"
+	"syncline/crdt/chunk"
+	"syncline/crdt/id"
+	"syncline/relay/wire"
+)
+
+// desk is the goroutine around one replica: an inbox, the store, the core document
+// and the connections that the replica's effects are for. It is there while its
+// document is in use, and a while longer.
+//
+// A round takes all that waits in the inbox: first what others have sent, which
+// becomes durable in one transaction, visible to the sessions, and then goes to
+// the core if that is open; then our own operations, which go to the core, become
+// durable in one transaction and then visible. So callers that come together
+// share an fsync, and nobody sees what is not durable.
+type desk struct {
+	// Static after construction.
+	p     *Peer
+	doc   id.Document
+	log   *slog.Logger
+	space *semaphore.Weighted // bytes that may wait in the inbox
+	ready chan struct{}       // holds a token when there is news
+	done  chan struct{}       // closed when the goroutine has ended
+
+	mu     sync.Mutex
+	inbox  []parcel
+	closed bool
+
+	// Guarded by desks.mu.
+	idle bool
+	turn uint64 // when it became idle
+
+	// Owned by the goroutine.
+	r       *replica
+	conns   map[connID]*conn
+	lastRow int64   // rows of this document up to here are in the graph, or our own
+	applied []int64 // rows that are in the core and whose marks could not be taken away
+	held    int     // rows of the journal that are left out
+	broken  error   // why the document could not be opened
+}
+
+// parcel is an input with the bytes of inbox space that it holds.
+type parcel struct {
+	in   any
+	cost int64
+}
+
+// The inputs of a desk beside those of its replica.
+type (
+	// attach brings a connection that carries the document.
+	attach struct{ c *conn }
+	// look says that the journal may have rows of another process.
+	look struct{}
+	// park asks the desk to end if it is idle.
+	park struct{}
+	// doing are operations of ours.
+	doing struct {
+		claim
+		ops    []crdt.Operation
+		change *chunk.Change // what they became
+		row    int64
+	}
+	// reading looks at the document, or at the replica alone.
+	reading struct {
+		claim
+		core    func(*crdt.Document) error
+		replica func(*desk) error
+	}
+	// importing takes in changes from a file.
+	importing struct {
+		claim
+		changes []*chunk.Change
+		added   int
+	}
+)
+
+// claim is how a caller waits for the desk. Who comes first decides: the desk
+// takes the job, or the caller, whose context has ended, gives it up.
+type claim struct {
+	taken atomic.Bool
+	reply chan error // receives once, if the desk has taken the job
+}
+
+func (c *claim) wait(ctx context.Context) error {
+	select {
+	case err := <-c.reply:
+		return err
+	case <-ctx.Done():
+		if c.taken.CompareAndSwap(false, true) {
+			return context.Cause(ctx)
+		}
+		return <-c.reply // it is being done, and that is the truth
+	}
+}
+
+func (c *claim) take() bool { return c.taken.CompareAndSwap(false, true) }
+
+// put queues an input. It reports false if the desk has closed.
+func (d *desk) put(p parcel) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	d.inbox = append(d.inbox, p)
+	select {
+	case d.ready <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// collect waits for inputs. It returns none when the peer closes and none is left.
+func (d *desk) collect() []parcel {
+	for {
+		d.mu.Lock()
+		ps := d.inbox
+		d.inbox = nil
+		if len(ps) == 0 && d.p.ctx.Err() != nil {
+			d.closed = true
+			d.mu.Unlock()
+			return nil
+		}
+		d.mu.Unlock()
+		if len(ps) > 0 {
+			return ps
+		}
+		select {
+		case <-d.ready:
+		case <-d.p.ctx.Done():
+		}
+	}
+}
+
+// run drives the replica, round by round, until it is parked or the peer closes.
+func (d *desk) run() {
+	defer d.end()
+	if d.broken = d.load(d.p.io); d.broken == nil {
+		d.seatAll()
+	} else {
+		d.log.Error("document not opened", "err", d.broken)
+	}
+	for ps := d.collect(); len(ps) > 0; ps = d.collect() {
+		over := false
+		if d.broken != nil {
+			over = d.turnAway(ps)
+		} else {
+			over = d.round(ps)
+		}
+		for _, p := range ps {
+			d.space.Release(p.cost)
+		}
+		if over && d.shut() {
+			return
+		}
+	}
+}
+
+// shut closes the inbox if it is empty.
+func (d *desk) shut() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = len(d.inbox) == 0
+	return d.closed
+}
+
+// end saves what the sessions have reached and gives the memory back.
+func (d *desk) end() {
+	if d.r != nil {
+		for len(d.r.order) > 0 {
+			d.r.take(leave{d.r.order[0].conn})
+		}
+		d.perform(d.r.effects())
+	}
+	d.p.cache.Forget(d.doc)
+	d.p.desks.ended(d)
+}
+
+// seatAll enters the connections that carry the document.
+func (d *desk) seatAll() {
+	for _, c := range d.p.connections() {
+		d.seat(c)
+	}
+	d.settle(d.r.commit(nil, nil))
+}
+
+// seat enters a connection, unless it is there or does not carry the document.
+func (d *desk) seat(c *conn) {
+	if d.r.members[c.id] != nil {
+		return
+	}
+	in, ok := c.seat(d.doc)
+	if !ok {
+		return
+	}
+	if in.remote != "" {
+		saved, err := d.p.store.SyncState(d.p.io, d.doc, in.remote)
+		if err != nil {
+			d.log.Warn("saved sync state not read", "err", err)
+		}
+		in.saved = saved
+	}
+	d.conns[c.id] = c
+	d.r.take(in)
+}
+
+// round works through inputs. It reports whether the desk was asked to park and
+// may.
+func (d *desk) round(ps []parcel) (over bool) {
+	parking := false
+	elsewhere, foreign := false, false
+	for _, p := range ps {
+		switch in := p.in.(type) {
+		case look:
+			elsewhere = true
+		case message:
+			foreign = foreign || len(in.changes) > 0
+		case *importing:
+			foreign = true
+		}
+	}
+	if elsewhere {
+		d.readElsewhere()
+	}
+	if foreign {
+		if err := d.needTable(); err != nil {
+			d.log.Error("document cannot be checked", "err", err)
+			d.hangUpAll(err)
+			d.refuseAll(ps, err)
+			return false
+		}
+	}
+	var imports []*importing
+	for _, p := range ps {
+		switch in := p.in.(type) {
+		case attach:
+			d.seat(in.c)
+		case park:
+			parking = true
+		case *importing:
+			if in.take() {
+				before := len(d.r.staged)
+				d.r.take(imported{in.changes})
+				in.added = len(d.r.staged) - before
+				imports = append(imports, in)
+			}
+		case message, unavailable, written, leave:
+			d.r.take(in)
+		}
+	}
+	_, err := d.store()
+	for _, in := range imports {
+		in.reply <- err
+	}
+	d.operate(ps)
+	d.read(ps)
+	for _, p := range ps {
+		if in, ok := p.in.(leave); ok {
+			delete(d.conns, in.conn)
+		}
+	}
+	if d.r.grown { // the document was opened without a change that it refused
+		d.settle(d.r.commit(nil, nil))
+	}
+	idle := d.r.idle()
+	d.p.desks.rested(d, idle)
+	return parking && idle
+}
+
+// store ends a round of the replica: what is staged becomes durable.
+func (d *desk) store() ([]int64, error) {
+	b, ok := d.r.batch()
+	if !ok {
+		d.settle(d.r.commit(nil, nil))
+		return nil, nil
+	}
+	b.Applied = d.applied
+	rows, err := d.p.store.Append(d.p.io, b)
+	if err == nil {
+		d.applied = nil
+		d.p.learn(d.doc)
+	}
+	d.settle(d.r.commit(rows, err))
+	return rows, err
+}
+
+// settle does what a round of the replica asks for, and brings the core up to
+// what is now durable.
+func (d *desk) settle(res result) {
+	d.perform(d.r.effects())
+	if res.rebuild {
+		d.p.cache.Forget(d.doc)
+	} else if len(res.fresh) > 0 {
+		d.applyFresh(res.fresh)
+	}
+	if res.rebuild || res.grown {
+		d.p.notify(d.doc)
+	}
+}
+
+// perform does effects, in order.
+func (d *desk) perform(effects []effect) {
+	for _, e := range effects {
+		d.do(e)
+	}
+}
+
+func (d *desk) do(e effect) {
+	switch e := e.(type) {
+	case sendSync:
+		c := d.conns[e.conn]
+		var then func()
+		if e.more {
+			then = func() { d.put(parcel{in: written{conn: e.conn}}) }
+		}
+		c.count.changesOut.Add(int64(e.changes))
+		c.sendThen(&wire.Sync{Route: c.route(), Request: e.request, Document: d.doc, Data: e.data}, then)
+	case sendUnavailable:
+		c := d.conns[e.conn]
+		c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})
+	case sendRefusal:
+		d.conns[e.conn].sendRefusal(d.doc, e.hash, e.err)
+	case hangUp:
+		d.conns[e.conn].refuse(e.code, e.err)
+	case stands:
+		d.conns[e.conn].stands(d.doc, e.now, e.err)
+	case saveState:
+		if err := d.p.store.SaveSyncState(d.p.io, d.doc, e.remote, e.state); err != nil {
+			d.log.Warn("sync state not saved", "err", err)
+		}
+	case keepEvidence:
+		d.keepEvidence(e.rows)
+	case report:
+		d.log.Warn(e.text, "hash", e.hash, "err", e.err)
+	}
+}
+
+// turnAway answers for a document whose journal cannot be read. Other documents
+// are not affected.
+func (d *desk) turnAway(ps []parcel) (over bool) {
+	for _, p := range ps {
+		switch in := p.in.(type) {
+		case attach:
+			d.conns[in.c.id] = in.c
+			in.c.stands(d.doc, standingBarred, d.broken)
+		case message:
+			if c := d.conns[in.conn]; c != nil && in.request {
+				c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})
+			}
+		case leave:
+			delete(d.conns, in.conn)
+		case park:
+			over = true
+		}
+	}
+	d.refuseAll(ps, d.broken)
+	d.p.desks.rested(d, true)
+	return over
+}
+
+// refuseAll answers every caller with an error.
+func (d *desk) refuseAll(ps []parcel, err error) {
+	for _, p := range ps {
+		var c *claim
+		switch in := p.in.(type) {
+		case *doing:
+			c = &in.claim
+		case *reading:
+			c = &in.claim
+		case *importing:
+			c = &in.claim
+		}
+		if c != nil && c.take() {
+			c.reply <- err
+		}
+	}
+}
+
+// hangUpAll ends the connections of a document that works no longer.
+func (d *desk) hangUpAll(err error) {
+	for _, m := range d.r.order {
+		d.conns[m.conn].refuse(wire.CloseInternal, fmt.Errorf("document %s: %w", d.doc, err))
+	}
+}
+
+// operate carries out operations of ours: all of a round become durable together.
+func (d *desk) operate(ps []parcel) {
+	var jobs []*doing
+	for _, p := range ps {
+		if in, ok := p.in.(*doing); ok && in.take() {
+			jobs = append(jobs, in)
+		}
+	}
+	if len(jobs) == 0 {
+		return
+	}
+	lease, err := d.p.cache.Acquire(d.p.io, d.doc)
+	if err != nil {
+		for _, in := range jobs {
+			in.reply <- err
+		}
+		return
+	}
+	defer lease.Release()
+	doc := lease.Document()
+	var made []*doing
+	for _, in := range jobs {
+		c, err := doc.Do(d.p.o.Now(), in.ops...)
+		if err == nil {
+			if err = d.r.stageLocal(c); err != nil {
+				err = fmt.Errorf("our own change was refused: %w", err)
+			}
+		} else if !doc.Closed() {
+			in.reply <- err
+			continue
+		}
+		made = append(made, in)
+		in.change = c
+		if err != nil {
+			d.settle(d.r.commit(nil, err))
+			d.abandon(made, err)
+			return
+		}
+	}
+	if len(made) == 0 {
+		return
+	}
+	rows, err := d.store()
+	if err != nil {
+		d.abandon(made, err)
+		return
+	}
+	for i, in := range made {
+		in.row = rows[i]
+		in.reply <- nil
+	}
+}
+
+// abandon throws the core document away: it has what is not in the journal. The
+// next to need it has it made again, under a new actor.
+func (d *desk) abandon(jobs []*doing, err error) {
+	d.p.cache.Forget(d.doc)
+	for _, in := range jobs {
+		in.reply <- err
+	}
+}
+
+// read answers those who look at the document.
+func (d *desk) read(ps []parcel) {
+	for _, p := range ps {
+		in, ok := p.in.(*reading)
+		if !ok || !in.take() {
+			continue
+		}
+		if in.replica != nil {
+			in.reply <- in.replica(d)
+			continue
+		}
+		lease, err := d.p.cache.Acquire(d.p.io, d.doc)
+		if err == nil {
+			err = in.core(lease.Document())
+			lease.Release()
+		}
+		in.reply <- err
+	}
+}
+
+func newClaim() claim { return claim{reply: make(chan error, 1)} }

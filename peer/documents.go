@@ -1,0 +1,96 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+
+	"syncline/crdt/chunk"
+	"syncline/crdt/id"
+	"syncline/storage"
+)
+
+// Info is what is known of a document without opening it.
+type Info struct {
+	ID      id.Document
+	Heads   []id.Hash // as the last process to change it knew them, ascending
+	Changes int64     // in the journal; 0 for one that is new, or is to be fetched
+	Bytes   int64     // of them
+}
+
+// Documents lists the documents of the store, in the order in which it first
+// heard of them, those included that have no changes yet.
+func (p *Peer) Documents(ctx context.Context) ([]Info, error) {
+	var all []Info
+	err := p.store.KnownDocuments(ctx, func(d storage.DocumentInfo) error {
+		all = append(all, Info{ID: d.Doc, Heads: d.Heads, Changes: d.Changes, Bytes: d.Bytes})
+		return nil
+	})
+	return all, err
+}
+
+// Create makes a new, empty document, which is in the store when it returns.
+//
+// Two peers that create the same collection in it at the same time make two, one
+// of which wins with all that is in it: write the first entity of each collection
+// before you pass the document's URL on.
+func (p *Peer) Create(ctx context.Context) (*Document, error) {
+	doc := id.NewDocument()
+	if err := p.store.AddDocument(ctx, doc); err != nil {
+		return nil, err
+	}
+	p.learn(doc)
+	return &Document{p, doc}, nil
+}
+
+// OpenDocument returns a document of the store; the error is ErrUnknown if it is
+// not there. That costs nothing: the document is read when it is used.
+func (p *Peer) OpenDocument(ctx context.Context, doc id.Document) (*Document, error) {
+	if !p.knows(doc) {
+		// Another process may have made it.
+		if _, err := p.store.Document(ctx, doc); err != nil {
+			return nil, fmt.Errorf("open document %s: %w", doc, ErrUnknown)
+		}
+		p.learn(doc)
+	}
+	return &Document{p, doc}, nil
+}
+
+// Fetch makes a document known that others may have, and asks for it on each
+// connection that there is or will be, until it comes; Document.Changed says when.
+// One that is known already is returned as it is.
+func (p *Peer) Fetch(ctx context.Context, doc id.Document) (*Document, error) {
+	if !p.knows(doc) {
+		if err := p.store.AddDocument(ctx, doc); err != nil {
+			return nil, err
+		}
+		p.learn(doc)
+		if len(p.connections()) > 0 {
+			if err := p.desks.post(ctx, doc, look{}, 0); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &Document{p, doc}, nil
+}
+
+// Import takes changes into a document that is in the store: chunks of any type
+// in a row, as Document.Save and Automerge's save write them. It returns how many
+// of them were new. They are checked like those of any other peer, and those that
+// do not fit, or whose dependencies are not there, are left out and logged.
+func (p *Peer) Import(ctx context.Context, doc id.Document, chunks []byte) (added int, err error) {
+	changes, err := chunk.ParseChunks(chunks)
+	if err != nil {
+		return 0, fmt.Errorf("import into %s: %w", doc, err)
+	}
+	if _, err := p.OpenDocument(ctx, doc); err != nil {
+		return 0, err
+	}
+	in := &importing{claim: newClaim(), changes: changes}
+	if err := p.desks.post(ctx, doc, in, 0); err != nil {
+		return 0, err
+	}
+	if err := in.wait(ctx); err != nil {
+		return 0, fmt.Errorf("import into %s: %w", doc, err)
+	}
+	return in.added, nil
+}

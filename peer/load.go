@@ -1,0 +1,295 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"syncline/crdt/check"
+	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
+	"syncline/crdt/id"
+	"syncline/storage"
+)
+
+// Why a change is in quarantine, as the store keeps it. Changes of the first kind
+// are in the graph, whose rule decides about them; the others are not.
+const (
+	reasonTwin    = "twin: its actor used the sequence number twice, or it builds on such a change"
+	reasonCrash   = "the process ended while it was being applied"
+	reasonRefused = "the document's core refused it"
+	reasonCheck   = "it does not fit the document in which it came to stand"
+)
+
+// load makes the replica from the journal, without reading a body. What is in
+// quarantine and what builds on it is left out.
+func (d *desk) load(ctx context.Context) error {
+	for {
+		g, refused, err := d.loadGraph(ctx)
+		if err != nil {
+			return err
+		}
+		d.r = newReplica(d.doc, g, storedBodies{ctx: ctx, store: d.p.store, doc: d.doc})
+		for _, h := range refused {
+			d.r.orphans.Refuse(h)
+		}
+		d.held = len(refused)
+		if g.Nodes() == g.Len() {
+			return nil
+		}
+		// Twins have chosen what stands, and may have chosen what was never
+		// checked in full because it was evidence when it came.
+		bad, err := d.verify(ctx, g)
+		if err != nil || len(bad) == 0 {
+			return err
+		}
+		for _, n := range bad {
+			if err := d.exclude(ctx, journaled{row: n.row, change: n.change}, reasonCheck); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// loadGraph reads the journal. refused are the hashes that were left out.
+func (d *desk) loadGraph(ctx context.Context) (g *graph.Graph, refused []id.Hash, err error) {
+	excluded := map[id.Hash]bool{}
+	err = d.p.store.Quarantined(ctx, d.doc, func(e storage.Evidence) error {
+		if e.Reason != reasonTwin {
+			excluded[e.Hash] = true
+			refused = append(refused, e.Hash)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	elsewhere, err := d.appliedElsewhere(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range elsewhere {
+		excluded[m.Hash] = true
+		refused = append(refused, m.Hash)
+		d.log.Warn("change left aside: another process began to apply it and has not finished", "hash", m.Hash)
+	}
+	g = graph.New()
+	err = d.p.store.Journal(ctx, d.doc, 0, func(row int64, hash id.Hash, head []byte) error {
+		d.lastRow = row
+		if excluded[hash] {
+			return nil
+		}
+		m, err := graph.DecodeMeta(hash, row, head)
+		if err != nil {
+			return err
+		}
+		err = g.Add(m)
+		if _, missing := errors.AsType[*graph.MissingError](err); missing && len(excluded) > 0 {
+			excluded[hash] = true // it builds on what is left out
+			refused = append(refused, hash)
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	g.Publish(nil)
+	return g, refused, nil
+}
+
+const (
+	// elsewherePatience is how long another process may take over a change that it
+	// has begun to apply: that is done in microseconds. Past it the change is left
+	// aside, for it may have ended that process.
+	elsewherePatience = 2 * time.Second
+	elsewherePoll     = 5 * time.Millisecond
+)
+
+// appliedElsewhere lists the changes that another process began to apply and does
+// not finish.
+func (d *desk) appliedElsewhere(ctx context.Context) (stuck []storage.Mark, err error) {
+	for until := time.Now().Add(elsewherePatience); ; {
+		marks, err := d.p.store.Applying(ctx, d.doc)
+		if err != nil {
+			return nil, err
+		}
+		stuck = stuck[:0]
+		for _, m := range marks {
+			if m.State == storage.MarkElsewhere || m.State == storage.MarkInterrupted {
+				stuck = append(stuck, m)
+			}
+		}
+		if len(stuck) == 0 || time.Now().After(until) {
+			return stuck, nil
+		}
+		select {
+		case <-time.After(elsewherePoll):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// verify checks all that stands in full, in a graph of its own, and returns what
+// fails.
+func (d *desk) verify(ctx context.Context, g *graph.Graph) (bad []journaled, err error) {
+	fresh := graph.New()
+	table := check.New(fresh)
+	err = d.changes(ctx, standingNodes(g), func(n int, c *chunk.Change) error {
+		if err := table.Check(c); err != nil {
+			if _, missing := errors.AsType[*graph.MissingError](err); !missing {
+				bad = append(bad, journaled{g.Row(n), c})
+			}
+			return nil // or it builds on one that failed
+		}
+		if err := fresh.Add(graph.MetaOf(c)); err != nil {
+			return err
+		}
+		table.Add(c)
+		return nil
+	})
+	return bad, err
+}
+
+// standingNodes lists the published nodes that stand, in topological order.
+func standingNodes(g *graph.Graph) []int {
+	nodes := make([]int, 0, g.Len())
+	for n := range g.Nodes() {
+		if g.Has(g.Hash(n)) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// changes calls fn with the decoded changes of nodes.
+func (d *desk) changes(ctx context.Context, nodes []int, fn func(node int, c *chunk.Change) error) error {
+	i := 0
+	var failed error
+	err := d.bodies(ctx, nodes, func(body []byte) bool {
+		c, err := chunk.ParseChange(append([]byte(nil), body...))
+		if err != nil {
+			failed = fmt.Errorf("journal row %d of %s: %w", d.r.graph.Row(nodes[i]), d.doc, err)
+			return false
+		}
+		failed = fn(nodes[i], c)
+		i++
+		return failed == nil
+	})
+	return errors.Join(failed, err)
+}
+
+func (d *desk) bodies(ctx context.Context, nodes []int, yield func(body []byte) bool) error {
+	rows := make([]int64, len(nodes))
+	for i, n := range nodes {
+		rows[i] = d.r.graph.Row(n)
+	}
+	return storedBodies{ctx: ctx, store: d.p.store, doc: d.doc}.Bodies(rows, yield)
+}
+
+// needTable makes the table of the document's operations, against which changes
+// of others are checked. It reads all bodies, once for each time the document is
+// taken into use by somebody's changes.
+func (d *desk) needTable() error {
+	if d.r.table != nil {
+		return nil
+	}
+	table := check.New(d.r.graph)
+	next := 0
+	skip := func(to int) {
+		for ; next < to; next++ {
+			table.Skip()
+		}
+	}
+	err := d.changes(d.p.io, standingNodes(d.r.graph), func(n int, c *chunk.Change) error {
+		skip(n)
+		table.Add(c)
+		next = n + 1
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	skip(d.r.graph.Nodes())
+	d.r.table = table
+	return nil
+}
+
+// readElsewhere takes in what another process has stored.
+func (d *desk) readElsewhere() {
+	var in stored
+	elsewhere, err := d.appliedElsewhere(d.p.io)
+	if err == nil && len(elsewhere) > 0 {
+		err = fmt.Errorf("change %s is being applied by another process and does not come to an end", elsewhere[0].Hash)
+	}
+	last := d.lastRow
+	if err == nil {
+		err = d.p.store.Journal(d.p.io, d.doc, d.lastRow, func(row int64, hash id.Hash, head []byte) error {
+			last = row
+			if d.r.graph.Contains(hash) || d.r.orphans.Refused(hash) {
+				return nil
+			}
+			m, err := graph.DecodeMeta(hash, row, head)
+			if err != nil {
+				return err
+			}
+			in.metas = append(in.metas, m)
+			return nil
+		})
+	}
+	if err == nil && len(in.metas) > 0 {
+		err = d.takeElsewhere(in)
+	}
+	if err != nil {
+		if !errors.Is(err, storage.ErrClosed) {
+			d.log.Error("rows of another process not read", "err", err)
+		}
+		return
+	}
+	d.lastRow = last
+}
+
+// takeElsewhere brings replica and core up to changes of another process.
+func (d *desk) takeElsewhere(in stored) error {
+	rows := make([]int64, len(in.metas))
+	for i, m := range in.metas {
+		rows[i] = m.Row
+	}
+	err := storedBodies{ctx: d.p.io, store: d.p.store, doc: d.doc}.Bodies(rows, func(body []byte) bool {
+		c, err := chunk.ParseChange(append([]byte(nil), body...))
+		if err != nil {
+			d.log.Error("change of another process cannot be read", "err", err)
+			return false
+		}
+		in.changes = append(in.changes, c)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if len(in.changes) < len(in.metas) {
+		return fmt.Errorf("%d of %d changes of another process read", len(in.changes), len(in.metas))
+	}
+	nodes := d.r.graph.Nodes()
+	d.r.take(in)
+	if d.r.graph.Nodes() > nodes && d.r.graph.Len() == d.r.graph.Nodes() {
+		var fresh []journaled
+		for i, m := range in.metas {
+			if d.r.graph.Has(m.Hash) {
+				fresh = append(fresh, journaled{m.Row, in.changes[i]})
+			}
+		}
+		d.applyFresh(fresh)
+	} else if d.r.graph.Nodes() > nodes {
+		d.p.cache.Forget(d.doc) // there are twins: made anew from what stands
+	}
+	if d.r.orphans.Len() > 0 {
+		if err := d.needTable(); err != nil {
+			return err
+		}
+		d.r.wake(in.metas)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package peer
+
+import (
+	"fmt"
+
+	"syncline/crdt/chunk"
+	"syncline/crdt/id"
+	"syncline/crdt/session"
+	"syncline/relay/wire"
+)
+
+// largeMessage is from how many bytes of chunks on a message waits for its turn
+// to be parsed: there are as many turns as processors, so that many uploads at
+// once take turns with the memory, too.
+const largeMessage = 16 << 10
+
+// receive acts on one frame. An error closes the connection.
+func (c *conn) receive(frame []byte) error {
+	m, err := wire.Decode(frame)
+	if err != nil {
+		return err
+	}
+	if _, ok := m.(*wire.Ephemeral); ok {
+		return nil // nobody listens to them here
+	}
+	if sender, _ := m.Ends(); sender != c.remote.PeerID {
+		c.log.Debug("message dropped", "type", m.Type(), "why", "its sender is not who is at the other end")
+		return nil
+	}
+	switch m := m.(type) {
+	case *wire.Sync:
+		return c.receiveSync(m)
+	case *wire.Unavailable:
+		if c.carries(m.Document) {
+			c.p.desks.tell(m.Document, unavailable{conn: c.id})
+		}
+	case *wire.Error:
+		c.fault(fmt.Errorf("%s says: %.200s", c.remote.PeerID, m.Message))
+	case *wire.Notice:
+		c.log.Warn("notice", "doc", m.Document.String(), "code", string(m.Code), "hash", m.Hash, "text", m.Message)
+	default:
+		c.log.Debug("message dropped", "type", m.Type(), "why", "not acted on by a peer")
+	}
+	return nil
+}
+
+// fault notes what the other end has to complain of.
+func (c *conn) fault(err error) { c.log.Warn("the other end reports an error", "err", err) }
+
+// receiveSync decodes a sync message and checks each of its changes alone, here
+// in the reader, so that connections share the processors.
+func (c *conn) receiveSync(m *wire.Sync) error {
+	msg, err := session.Decode(m.Data)
+	if err != nil {
+		return fmt.Errorf("document %s: %w", m.Document, err)
+	}
+	if ok, err := c.take(m.Document, m.Request); !ok {
+		return err
+	}
+	in := message{conn: c.id, request: m.Request, msg: msg}
+	cost := int64(len(m.Data))
+	in.changes, in.err = c.parse(msg)
+	for _, change := range in.changes {
+		cost += int64(len(change.Raw())) + changeCost
+	}
+	c.count.changesIn.Add(int64(len(in.changes)))
+	// What was parsed is in changes; what the desk keeps need not hold the frame.
+	msg.Chunks = chunksSeen(msg.Chunks)
+	c.p.desks.post(c.ctx, m.Document, in, cost)
+	return nil
+}
+
+// take reports whether a document that the other end speaks of is carried here,
+// and has its desk know.
+func (c *conn) take(doc id.Document, request bool) (bool, error) {
+	if c.dialed {
+		if !c.carries(doc) {
+			c.log.Debug("message dropped", "doc", doc.String(), "why", "the document is not synced with this remote")
+			return false, nil
+		}
+		return true, nil
+	}
+	c.mu.Lock()
+	known, n := c.docs[doc] != nil, len(c.docs)
+	c.mu.Unlock()
+	switch {
+	case known:
+		return true, nil
+	case n >= c.p.o.MaxDocuments:
+		return false, &closeError{code: wire.CloseOverLimit, err: fmt.Errorf("more than %d documents on one connection", n)}
+	case !c.p.knows(doc) && !c.admits():
+		if request {
+			c.send(&wire.Unavailable{Route: c.route(), Document: doc})
+		}
+		return false, nil
+	}
+	c.mu.Lock()
+	c.docs[doc] = &carried{}
+	c.mu.Unlock()
+	return true, c.p.desks.post(c.ctx, doc, attach{c}, 0)
+}
+
+// changeCost is about what a decoded change takes in memory beside its bytes.
+const changeCost = 400
+
+// chunksSeen stands for chunks that are parsed: a session looks only at whether
+// there were any.
+func chunksSeen(chunks [][]byte) [][]byte {
+	if len(chunks) == 0 {
+		return nil
+	}
+	return [][]byte{{}}
+}
+
+func (c *conn) parse(msg *session.Message) ([]*chunk.Change, error) {
+	size := 0
+	for _, b := range msg.Chunks {
+		size += len(b)
+	}
+	if size >= largeMessage {
+		if err := c.p.turns.Acquire(c.ctx, 1); err != nil {
+			return nil, err
+		}
+		defer c.p.turns.Release(1)
+	}
+	var changes []*chunk.Change
+	for _, b := range msg.Chunks {
+		some, err := chunk.ParseChunks(b)
+		if err != nil {
+			return nil, err
+		}
+		if changes == nil {
+			changes = some
+		} else {
+			changes = append(changes, some...)
+		}
+	}
+	return changes, nil
+}

@@ -1,0 +1,131 @@
+package peer
+
+import (
+	"bytes"
+	"fmt"
+
+	"syncline/relay/wire"
+)
+
+// hear has a member's session take note of its message, whose changes are
+// published, held or refused by now.
+func (r *replica) hear(m *member, in message) {
+	if m.session == nil {
+		r.openSession(m)
+	}
+	m.session.Receive(in.msg)
+	m.answer, m.asked, m.requests = true, false, in.request
+	switch {
+	case len(in.msg.Heads) > 0:
+		m.holds = holdsSome
+	case in.request:
+		m.holds = holdsNone
+	}
+	m.asks = in.request && r.graph.Len() == 0
+}
+
+// speak says to every member what it has to hear: the first word where that is
+// ours, an answer to who said something, and the new changes to all.
+func (r *replica) speak() {
+	for _, m := range r.order {
+		if m.session == nil || m.barred != nil || m.writing || !m.begin && !m.answer && !r.grown {
+			continue
+		}
+		m.answer = false
+		if m.requests && r.graph.Len() == 0 {
+			continue // its answer is that we have nothing, or comes later
+		}
+		r.speakTo(m)
+	}
+	r.answerRequests()
+	for _, m := range r.order {
+		r.judge(m)
+	}
+}
+
+func (r *replica) speakTo(m *member) {
+	r.bodies.given = 0
+	data, err := m.session.Generate(r.bodies, sendBudget)
+	if err != nil {
+		m.barred = fmt.Errorf("document %s: %w", r.doc, err)
+		r.do(hangUp{conn: m.conn, code: wire.CloseInternal, err: m.barred})
+		return
+	}
+	m.begin = false
+	m.asks = false
+	if data == nil {
+		return
+	}
+	m.writing = m.session.Pending()
+	request := r.graph.Len() == 0
+	if request && m.holds == holdsUnknown {
+		m.asked = true
+	}
+	r.do(sendSync{conn: m.conn, request: request, data: data, changes: r.bodies.given, more: m.writing})
+}
+
+// answerRequests tells those who asked for a document that nobody here has that
+// there is none. Where a member may have it, they wait for that; and they are
+// told when it turns up, as any session is.
+func (r *replica) answerRequests() {
+	if r.graph.Len() > 0 {
+		return
+	}
+	for _, m := range r.order {
+		if m.barred == nil && (m.holds == holdsSome || m.asked && !r.asking(m.peer)) {
+			return
+		}
+	}
+	for _, m := range r.order {
+		if m.asks {
+			m.asks = false
+			r.do(sendUnavailable{conn: m.conn})
+		}
+	}
+}
+
+// asking reports whether that peer asks for the document itself: two that have
+// dialled each other would wait for each other.
+func (r *replica) asking(peer string) bool {
+	for _, m := range r.order {
+		if m.peer == peer && m.asks {
+			return true
+		}
+	}
+	return false
+}
+
+// judge reports how far a member has come, if that has changed.
+func (r *replica) judge(m *member) {
+	now, err := standingBusy, m.barred
+	switch {
+	case err != nil:
+		now = standingBarred
+	case m.session == nil || m.writing || m.begin:
+	case m.session.Synced() && r.graph.Len() > 0:
+		now = standingSynced
+	case r.graph.Len() == 0 && m.holds == holdsNone && !m.asks:
+		now = standingMissing
+	}
+	if now == m.standing {
+		return
+	}
+	m.standing = now
+	if now == standingSynced && m.saved == nil {
+		r.save(m) // later ones are saved when the session ends: losing one costs a longer exchange
+	}
+	r.do(stands{conn: m.conn, now: now, err: err})
+}
+
+// save keeps what is shared with a member, if that has changed.
+func (r *replica) save(m *member) {
+	if m.remote == "" || m.session == nil || len(m.session.Acked()) == 0 {
+		return
+	}
+	state := m.session.Save()
+	if bytes.Equal(state, m.saved) {
+		return
+	}
+	m.saved = state
+	r.do(saveState{remote: m.remote, state: state})
+}

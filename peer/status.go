@@ -1,0 +1,165 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"syncline/crdt/id"
+	"syncline/crdt/session"
+	"syncline/storage"
+)
+
+// Status is a reading of how a peer stands.
+type Status struct {
+	PeerID    string
+	StorageID string
+	Path      string
+	Documents []DocumentStatus
+	Remotes   []RemoteStatus // as they were added
+	Clients   []ClientStatus // connections that others have made
+	Open      int            // documents open in the core
+	Memory    int64          // bytes of C memory that they take, by estimate
+}
+
+// DocumentStatus is how one document stands.
+type DocumentStatus struct {
+	Info
+	// Quarantined are changes that are kept and not part of the document.
+	Quarantined []QuarantinedChange
+	// Pending is how many of the document's changes a remote is not known to have,
+	// by its storage id; only remotes are listed that lack some.
+	Pending map[string]int
+}
+
+// QuarantinedChange is a change that is kept out of its document.
+type QuarantinedChange struct {
+	Hash   id.Hash
+	Reason string
+	Time   time.Time
+}
+
+// RemoteStatus is how a remote is reached.
+type RemoteStatus struct {
+	URL       string
+	State     LinkState
+	Since     time.Time // of the state
+	Failures  int       // in a row
+	Err       error     // of the last attempt, nil when connected
+	Next      time.Time // of the next attempt, when waiting
+	PeerID    string    // what it called itself last, "" before the first connection
+	StorageID string
+	Traffic
+}
+
+// ClientStatus is a connection that somebody else has made.
+type ClientStatus struct {
+	PeerID    string
+	StorageID string
+	Documents int
+	Traffic
+}
+
+// Traffic is what went over a connection.
+type Traffic struct {
+	BytesIn, BytesOut     int64 // payload of frames
+	ChangesIn, ChangesOut int64
+}
+
+// Status takes stock. It reads the graphs of documents that are not in use only
+// where a remote lacks changes.
+func (p *Peer) Status(ctx context.Context) (Status, error) {
+	s := Status{PeerID: p.self, StorageID: p.StorageID(), Path: p.Path(), Open: p.cache.Len(), Memory: p.cache.MemoryBytes()}
+	infos, err := p.Documents(ctx)
+	if err != nil {
+		return s, err
+	}
+	remotes := map[string]bool{}
+	p.mu.Lock()
+	links := slices.Clone(p.links)
+	p.mu.Unlock()
+	for _, l := range links {
+		r := l.status()
+		s.Remotes = append(s.Remotes, r)
+		if r.StorageID != "" {
+			remotes[r.StorageID] = true
+		}
+	}
+	for _, c := range p.connections() {
+		if !c.dialed {
+			c.mu.Lock()
+			n := len(c.docs)
+			c.mu.Unlock()
+			s.Clients = append(s.Clients, ClientStatus{PeerID: c.remote.PeerID, StorageID: c.remote.Metadata.StorageID, Documents: n, Traffic: c.traffic()})
+		}
+	}
+	slices.SortFunc(s.Clients, func(a, b ClientStatus) int { return cmp.Compare(a.PeerID, b.PeerID) })
+	for _, info := range infos {
+		d, err := p.documentStatus(ctx, info, remotes)
+		if err != nil {
+			return s, err
+		}
+		s.Documents = append(s.Documents, d)
+	}
+	return s, nil
+}
+
+func (l *link) status() RemoteStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := RemoteStatus{URL: l.spec.URL, State: l.state, Since: l.since, Failures: l.failures, Err: l.err, Next: l.next}
+	if l.conn != nil {
+		r.PeerID, r.StorageID, r.Traffic = l.conn.remote.PeerID, l.conn.remote.Metadata.StorageID, l.conn.traffic()
+	}
+	return r
+}
+
+func (c *conn) traffic() Traffic {
+	return Traffic{c.count.bytesIn.Load(), c.count.bytesOut.Load(), c.count.changesIn.Load(), c.count.changesOut.Load()}
+}
+
+func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string]bool) (DocumentStatus, error) {
+	d := DocumentStatus{Info: info}
+	err := p.store.Quarantined(ctx, info.ID, func(e storage.Evidence) error {
+		d.Quarantined = append(d.Quarantined, QuarantinedChange{e.Hash, e.Reason, e.Time})
+		return nil
+	})
+	if err != nil {
+		return d, err
+	}
+	lacking := map[string][]id.Hash{} // what is shared
+	for remote := range remotes {
+		state, err := p.store.SyncState(ctx, info.ID, remote)
+		if err != nil {
+			return d, err
+		}
+		shared, err := session.Shared(state)
+		if err != nil {
+			shared = nil // nothing was saved
+		}
+		if !slices.Equal(shared, info.Heads) {
+			lacking[remote] = shared
+		}
+	}
+	if len(lacking) == 0 || info.Changes == 0 {
+		return d, nil
+	}
+	err = p.ask(ctx, info.ID, func(desk *desk) error {
+		for remote, shared := range lacking {
+			for _, m := range desk.r.order {
+				if m.remote == remote && m.session != nil {
+					shared = append(slices.Clone(shared), m.session.Acked()...)
+				}
+			}
+			if n := len(desk.r.graph.Since(shared)); n > 0 {
+				if d.Pending == nil {
+					d.Pending = make(map[string]int)
+				}
+				d.Pending[remote] = n
+			}
+		}
+		return nil
+	})
+	return d, err
+}
