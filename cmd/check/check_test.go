@@ -40,6 +40,8 @@ const twoPackages = `
 {"Action":"output","Package":"a","Output":"FAIL\n"}
 {"Action":"fail","Package":"a","Elapsed":1.5}
 {"Action":"output","Package":"b","Test":"BenchmarkX","Output":"BenchmarkX-2 \t 1\t 12 ns/op\n"}
+{"Action":"output","Package":"b","Test":"BenchmarkY","Output":"BenchmarkY-2 \t"}
+{"Action":"output","Package":"b","Test":"BenchmarkY","Output":" 1\t 12 ns/op\n"}
 `
 
 func TestEventsBecomeResults(t *testing.T) {
@@ -58,7 +60,7 @@ func TestEventsBecomeResults(t *testing.T) {
 	if b.Status != "fail" || !slices.Equal(b.Failed, []string{"TestOther"}) {
 		t.Errorf("b is %+v", b)
 	}
-	if len(b.Benchmarks) != 1 {
+	if len(b.Benchmarks) != 2 {
 		t.Errorf("benchmarks of b: %q", b.Benchmarks)
 	}
 }

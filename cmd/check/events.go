@@ -93,9 +93,6 @@ func (p *packageResult) add(e event, builds map[string]*strings.Builder) bool {
 		}
 	case "output":
 		p.lines = append(p.lines, line{e.Test, e.Output})
-		if strings.HasPrefix(e.Output, "Benchmark") && strings.Contains(e.Output, " ns/op") {
-			p.Benchmarks = append(p.Benchmarks, strings.TrimSpace(e.Output))
-		}
 	case "pass", "fail", "skip":
 		if e.Test == "" {
 			if b := builds[e.FailedBuild]; e.FailedBuild != "" && b != nil {
@@ -129,6 +126,17 @@ func (p *packageResult) end(status string) {
 	}
 	slices.Sort(unfinished)
 	p.Failed = append(p.Failed, unfinished...)
+
+	// A benchmark's name and its result are one line, but may be two events.
+	var all strings.Builder
+	for _, l := range p.lines {
+		all.WriteString(l.text)
+	}
+	for text := range strings.Lines(all.String()) {
+		if strings.HasPrefix(text, "Benchmark") && strings.Contains(text, " ns/op") {
+			p.Benchmarks = append(p.Benchmarks, strings.TrimSpace(text))
+		}
+	}
 }
 
 // failureOutput returns what the failed tests and the package itself wrote; all of
