@@ -61,6 +61,7 @@ enum {
   F(AMbyteSpan, AMchangeRawBytes, (AMchange *))                                                          \
   F(AMresult *, AMcommit, (AMdoc *, AMbyteSpan message, const int64_t *time))                            \
   F(AMresult *, AMcreate, (const AMactorId *))                                                           \
+  F(AMresult *, AMfork, (AMdoc *, const AMitems *heads))                                                 \
   F(AMresult *, AMgetChangeByHash, (AMdoc *, const uint8_t *, size_t))                                   \
   F(AMresult *, AMgetHeads, (AMdoc *))                                                                   \
   F(AMresult *, AMgetLastLocalChange, (AMdoc *))                                                         \

@@ -151,7 +151,34 @@ static void search_end(search *s) {
   if (s->then.result) AMresultFree(s->then.result);
 }
 
+/* FORK_BELOW is for paths how short a read of the past makes a copy of the
+ * document as it was. For each object that is read as it was, the core walks
+ * the history; for the copy it does so once, and carries out all of it. */
+enum { FORK_BELOW = 2 };
+
+/* core_read_copy reads from a copy of the document as it was. */
+static core_out core_read_copy(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
+  core_out out = {0};
+  core_doc copy = {0};
+  past then;
+  out.status = core_past(d, heads, nheads, &then);
+  if (out.status != CORE_OK) return out;
+  copy.holder = AMfork(d->doc, past_items(&then));
+  AMresultFree(then.result);
+  AMitem *item = AMresultItem(copy.holder);
+  if (AMresultStatus(copy.holder) != 0)
+    core_fail(&out, copy.holder);
+  else if (item && AMitemToDoc(item, &copy.doc))
+    out = core_read(&copy, path, NULL, 0);
+  else
+    out.status = CORE_ERROR;
+  AMresultFree(copy.holder);
+  return out;
+}
+
 core_out core_read(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
+  reader steps = {.p = path};
+  if (nheads && get_u32(&steps) < FORK_BELOW) return core_read_copy(d, path, heads, nheads);
   core_out out = {0};
   search s;
   search_begin(d, path, heads, nheads, &s, &out);

@@ -60,16 +60,16 @@ func BenchmarkDo(b *testing.B) {
 	})
 	b.Run("automerge-go-set", func(b *testing.B) {
 		d := automerge.New()
-		must0(d.Path("notes", "n", "k").Set(0))
+		docOK(d.Path("notes", "n", "k").Set(0))
 		b.ReportAllocs()
 		n := 0
 		for b.Loop() {
 			n++
-			must0(d.Path("notes", "n", "k").Set(n))
+			docOK(d.Path("notes", "n", "k").Set(n))
 			hash, err := d.Commit("update notes/n")
-			must0(err)
+			docOK(err)
 			c, err := d.Change(hash)
-			must0(err)
+			docOK(err)
 			c.Save()
 		}
 	})
@@ -81,7 +81,7 @@ func BenchmarkApply1000(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			d, err := crdt.Open("reader", history)
-			must0(err)
+			docOK(err)
 			d.Close()
 		}
 	})
@@ -93,8 +93,8 @@ func BenchmarkApply1000(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			loaded, err := automerge.LoadChanges(all)
-			must0(err)
-			must0(automerge.New().Apply(loaded...))
+			docOK(err)
+			docOK(automerge.New().Apply(loaded...))
 		}
 	})
 }
@@ -102,7 +102,7 @@ func BenchmarkApply1000(b *testing.B) {
 func BenchmarkApplyOne(b *testing.B) {
 	history := small(b, 10_000)
 	d, err := crdt.Open("reader", history[:1])
-	must0(err)
+	docOK(err)
 	defer func() { d.Close() }()
 	n := 1
 	for b.Loop() {
@@ -110,11 +110,11 @@ func BenchmarkApplyOne(b *testing.B) {
 			b.StopTimer()
 			d.Close()
 			d, err = crdt.Open("reader", history[:1])
-			must0(err)
+			docOK(err)
 			n = 1
 			b.StartTimer()
 		}
-		must0(d.Apply(history[n : n+1]))
+		docOK(d.Apply(history[n : n+1]))
 		n++
 	}
 }
@@ -122,13 +122,13 @@ func BenchmarkApplyOne(b *testing.B) {
 func BenchmarkValue10000(b *testing.B) {
 	history := manyEntities(b, 10_000)
 	d, err := crdt.Open("reader", history)
-	must0(err)
+	docOK(err)
 	defer d.Close()
 	read := func(name string, f func() error) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				must0(f())
+				docOK(f())
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func BenchmarkValue10000(b *testing.B) {
 	read("json", func() error { _, err := d.JSON(); return err })
 	read("entity", func() error { _, err := d.Entity("notes", "note-5000"); return err })
 	half, err := d.At([]id.Hash{history[len(history)/2].Hash})
-	must0(err)
+	docOK(err)
 	read("at-half", func() error { _, err := half.Value(); return err })
 	read("at-half-entity", func() error { _, err := half.Entity("notes", "note-1000"); return err })
 	var all []byte
@@ -144,19 +144,19 @@ func BenchmarkValue10000(b *testing.B) {
 		all = append(all, c.Raw()...)
 	}
 	stock, err := automerge.Load(all)
-	must0(err)
+	docOK(err)
 	read("automerge-go", func() error { _, err := automerge.As[map[string]any](stock.Root()); return err })
 }
 
 func BenchmarkViewOfLongHistory(b *testing.B) {
 	history := small(b, 10_000)
 	d, err := crdt.Open("reader", history)
-	must0(err)
+	docOK(err)
 	defer d.Close()
 	v, err := d.At([]id.Hash{history[len(history)/2].Hash})
-	must0(err)
+	docOK(err)
 	for b.Loop() {
 		_, err := v.Value()
-		must0(err)
+		docOK(err)
 	}
 }

@@ -321,3 +321,9 @@ func docMust[T any](v T, err error) T {
 	}
 	return v
 }
+
+func docOK(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -201,10 +201,21 @@ func checkViews(t *rapid.T, d *crdt.Document, changes []*chunk.Change) {
 			}
 		}
 		then := docMust(crdt.Open("then", prefix))
-		want := docMust(then.JSON())
+		was := docMust(then.Value())
 		then.Close()
-		if got := docMust(docMust(d.At(heads)).JSON()); !bytes.Equal(got, want) {
-			t.Fatalf("at %v:\n got %s\nwant %s", heads, got, want)
+		view := docMust(d.At(heads))
+		if got := docMust(view.Value()); !reflect.DeepEqual(got, was) {
+			t.Fatalf("at %v:\n got %#v\nwant %#v", heads, got, was)
+		}
+		for collection, entities := range was {
+			for entity, fields := range entities.(map[string]any) {
+				if _, isMap := fields.(map[string]any); !isMap {
+					continue
+				}
+				if got := docMust(view.Entity(collection, entity)); !reflect.DeepEqual(got, fields) {
+					t.Fatalf("%s/%s at %v:\n got %#v\nwant %#v", collection, entity, heads, got, fields)
+				}
+			}
 		}
 	}
 }

@@ -10,6 +10,10 @@ import (
 
 // View reads a document as it was at earlier heads. It is valid as long as the
 // document is open, whatever else is done to that.
+//
+// A read of the whole document or of a collection costs as much as opening the
+// document as it was, in time and for that time in memory; other reads cost a
+// walk over the history for each map, list and text that is read.
 type View struct {
 	d     *Document
 	heads []id.Hash // none: as it is
