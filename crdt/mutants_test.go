@@ -18,10 +18,7 @@ import (
 //	go test ./crdt -run TestMutants -mutants 1000000 -seed 7 -timeout 1h
 //	go test ./crdt -run TestMutants -seed 7 -replay 1234 -v
 func TestMutants(t *testing.T) {
-	ofChanges := slices.Concat(outerMutators(), opMutators())
-	for i := range ofChanges {
-		ofChanges[i].ofChange = true
-	}
+	ofChanges := changeMutators()
 	mutators := slices.Concat(ofChanges, documentMutators(), messageMutators())
 	first, n := 0, *mutantsFlag
 	if *replayFlag >= 0 {
@@ -54,6 +51,15 @@ func TestMutants(t *testing.T) {
 	if accepted*10 < made {
 		t.Errorf("only %d of %d mutated changes were accepted: less than a tenth shows little", accepted, made)
 	}
+}
+
+// changeMutators are all but those of documents and messages.
+func changeMutators() []mutator {
+	ms := slices.Concat(outerMutators(), opMutators())
+	for i := range ms {
+		ms[i].ofChange = true
+	}
+	return ms
 }
 
 // describe prints a mutant: each change as it was and as it is now.
