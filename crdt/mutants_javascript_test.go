@@ -16,8 +16,9 @@ import (
 
 var jsMutantsFlag = flag.Int("js-mutants", 0, "mutated histories that are given to @automerge/automerge; some 40 a second")
 
-// javaScriptDefects are errors that @automerge/automerge 3.5.0 also gives on honest
-// histories of automerge-go: it does not bear increments of a counter in a list.
+// javaScriptDefects are errors that @automerge/automerge 3.5.0 gives on honest
+// histories of automerge-go too: on some increments of a counter in a list, and of
+// one past 2^53. The last is the worker's own.
 var javaScriptDefects = []string{"_am_raw_value_", "cannot increment a non-numeric value", "serialize a BigInt"}
 
 // What passes a peer, and what a relay lets through to stock clients, must not hurt
