@@ -165,15 +165,15 @@ func (d *desk) applyStep(ctx context.Context, doc *crdt.Document, changes []jour
 	for i, j := range changes {
 		rows[i], list[i] = j.row, j.change
 	}
+	d.p.o.onApply(applyStored, list)
 	if err := d.p.store.BeginApplying(ctx, rows); err != nil {
 		return err
 	}
-	if d.p.o.beforeApply != nil {
-		d.p.o.beforeApply(list)
-	}
+	d.p.o.onApply(applyBegun, list)
 	if err := doc.Apply(list); err != nil {
 		return err
 	}
+	d.p.o.onApply(applyDone, list)
 	if err := d.p.store.EndApplying(ctx, rows); err != nil {
 		d.log.Warn("marks not cleared", "err", err)
 		d.applied = append(d.applied, rows...)

@@ -109,9 +109,10 @@ func (c *conn) stands(doc id.Document, now standing, err error) {
 	}
 	close(c.progress)
 	c.progress = make(chan struct{})
+	c.p.stir()
 }
 
-// standing is how far a document has come, and a channel that is closed when that
+// standingOf is how far a document has come, and a channel that is closed when that
 // of any document changes.
 func (c *conn) standingOf(docs []id.Document) (all []carried, changed <-chan struct{}) {
 	c.mu.Lock()

@@ -57,7 +57,7 @@ type connCounters struct {
 type carried struct {
 	met  bool // the session has begun on this connection
 	now  standing
-	err  error  // with standingBarred
+	err  error  // with standingBarred and standingApart
 	free func() // gives a carrier's slot back; nil if it holds none
 }
 
@@ -83,8 +83,11 @@ func (p *Peer) newConn(ws *websocket.Conn, self string, remote wire.Remote, hear
 // its goroutines have ended and its sessions have been left. The error is nil
 // after a close that was ours.
 func (c *conn) run() error {
-	var others sync.WaitGroup
-	others.Go(c.write)
+	var others, last sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	last.Go(func() { c.hurry(over, cancel) })
+	others.Go(func() { c.write(ctx) })
 	others.Go(c.ping)
 	if c.dialed {
 		others.Go(c.carryAll)
@@ -95,6 +98,8 @@ func (c *conn) run() error {
 	c.p.unregister(c)
 	c.p.desks.tellAll(leave{conn: c.id})
 	others.Wait()
+	close(over)
+	last.Wait()
 	e := c.end()
 	c.log.Info("connection closed", "reason", e.reason, "code", uint16(e.code), "err", err)
 	switch {
@@ -225,28 +230,25 @@ func (l listener) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// write sends what is queued until the connection closes, and then says so.
-func (c *conn) write() {
-	ctx, cancel := context.WithCancel(context.Background())
+// hurry gives a closing connection a bounded time for what is queued, and the
+// other end for its answer.
+func (c *conn) hurry(over <-chan struct{}, cancel context.CancelFunc) {
 	defer cancel()
-	// A closing connection gets a bounded time for what is queued, and the other
-	// end for its answer.
-	var patience *time.Timer
-	stop := context.AfterFunc(c.ctx, func() {
-		if c.end().now {
-			c.ws.CloseNow()
+	<-c.ctx.Done()
+	if !c.end().now {
+		t := time.NewTimer(c.p.o.CloseTimeout)
+		defer t.Stop()
+		select {
+		case <-over:
 			return
+		case <-t.C:
 		}
-		patience = time.AfterFunc(c.p.o.CloseTimeout, func() {
-			cancel()
-			c.ws.CloseNow()
-		})
-	})
-	defer func() {
-		if !stop() && patience != nil {
-			patience.Stop()
-		}
-	}()
+	}
+	c.ws.CloseNow()
+}
+
+// write sends what is queued until the connection closes, and then says so.
+func (c *conn) write(ctx context.Context) {
 	for {
 		frames, shut := c.out.take()
 		for _, f := range frames {

@@ -37,9 +37,7 @@ type desk struct {
 	inbox  []parcel
 	closed bool
 
-	// Guarded by desks.mu.
-	idle bool
-	turn uint64 // when it became idle
+	turn uint64 // when it became idle; guarded by desks.mu
 
 	// Owned by the goroutine.
 	r       *replica

@@ -59,6 +59,9 @@ func (p *Peer) OpenDocument(ctx context.Context, doc id.Document) (*Document, er
 // connection that there is or will be, until it comes; Document.Changed says when.
 // One that is known already is returned as it is.
 func (p *Peer) Fetch(ctx context.Context, doc id.Document) (*Document, error) {
+	p.mu.Lock()
+	p.wanted[doc] = struct{}{}
+	p.mu.Unlock()
 	if !p.knows(doc) {
 		if err := p.store.AddDocument(ctx, doc); err != nil {
 			return nil, err

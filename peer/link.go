@@ -102,9 +102,9 @@ func (p *Peer) Run(ctx context.Context) error {
 
 // run connects, and connects again, until ctx ends.
 func (l *link) run(ctx context.Context) {
-	defer l.set(LinkIdle, nil)
+	defer l.set(LinkIdle)
 	for ctx.Err() == nil {
-		l.set(LinkConnecting, nil)
+		l.set(LinkConnecting)
 		c, err := l.p.dial(ctx, l.spec, l.p.self)
 		if err == nil {
 			l.connected(c)
@@ -126,19 +126,18 @@ func (l *link) run(ctx context.Context) {
 	}
 }
 
-func (l *link) set(s LinkState, err error) {
+func (l *link) set(s LinkState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state, l.since = s, l.p.o.Now()
-	if err != nil {
-		l.err = err
-	}
+	l.p.stir()
 }
 
 func (l *link) connected(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state, l.since, l.conn, l.err = LinkConnected, l.p.o.Now(), c, nil
+	l.p.stir()
 }
 
 // steady is how long a connection must have lasted for its end not to count as
@@ -159,6 +158,7 @@ func (l *link) failed(err error) time.Duration {
 	}
 	delay := l.p.o.Backoff.Delay(l.failures, l.p.o.Rand())
 	l.state, l.since, l.err, l.next = LinkWaiting, now, err, now.Add(delay)
+	l.p.stir()
 	return delay
 }
 

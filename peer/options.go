@@ -66,10 +66,19 @@ type Options struct {
 	// 0: 10,000.
 	MaxDocuments int
 
-	// beforeApply is called before changes of others go to the core: tests end
-	// the process there.
-	beforeApply func([]*chunk.Change)
+	// onApply is called at each point of the way of others' changes into the core:
+	// tests end the process there.
+	onApply func(at applyPoint, changes []*chunk.Change)
 }
+
+// applyPoint is a point on the way of a change into the core.
+type applyPoint string
+
+const (
+	applyStored applyPoint = "stored" // marked, not begun
+	applyBegun  applyPoint = "begun"
+	applyDone   applyPoint = "done" // the core has it, and its mark is still there
+)
 
 // Remote is a relay, or a peer that listens.
 type Remote struct {
@@ -99,6 +108,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.onApply == nil {
+		o.onApply = func(applyPoint, []*chunk.Change) {}
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Float64

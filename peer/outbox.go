@@ -70,13 +70,6 @@ func (o *outbox) wrote(n int) {
 	o.bytes = max(0, o.bytes-n)
 }
 
-// queued is how many bytes have not left.
-func (o *outbox) queued() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.bytes
-}
-
 func (o *outbox) wake() {
 	select {
 	case o.ready <- struct{}{}:

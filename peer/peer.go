@@ -62,6 +62,7 @@ type Peer struct {
 	mu        sync.Mutex
 	known     map[id.Document]struct{} // documents in the store
 	order     []id.Document            // as they became known
+	wanted    map[id.Document]struct{} // what Fetch was called for
 	conns     map[*conn]struct{}
 	links     []*link
 	run       func(*link) // starts a link; nil while Run is not running
@@ -69,6 +70,7 @@ type Peer struct {
 
 	watch   sync.Mutex
 	changed map[id.Document]chan struct{} // guarded by watch
+	stirred chan struct{}                 // guarded by watch; nil while nobody waits
 
 	closing sync.Once
 	closed  error
@@ -89,6 +91,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 		o: o, store: store, self: "syncline-" + rand.Text(),
 		turns:   semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		known:   make(map[id.Document]struct{}),
+		wanted:  make(map[id.Document]struct{}),
 		conns:   make(map[*conn]struct{}),
 		changed: make(map[id.Document]chan struct{}),
 
@@ -222,6 +225,7 @@ func (p *Peer) register(c *conn) bool {
 	}
 	p.conns[c] = struct{}{}
 	p.serving.Add(1)
+	p.stir()
 	return true
 }
 
@@ -231,6 +235,7 @@ func (p *Peer) unregister(c *conn) {
 	if _, ok := p.conns[c]; ok {
 		delete(p.conns, c)
 		p.serving.Done()
+		p.stir()
 	}
 }
 
@@ -263,6 +268,26 @@ func (p *Peer) notify(doc id.Document) {
 	if ch := p.changed[doc]; ch != nil {
 		close(ch)
 		delete(p.changed, doc)
+	}
+}
+
+// StatusChanged returns a channel that is closed when next a connection comes or
+// goes, or a document comes to stand differently with another end.
+func (p *Peer) StatusChanged() <-chan struct{} {
+	p.watch.Lock()
+	defer p.watch.Unlock()
+	if p.stirred == nil {
+		p.stirred = make(chan struct{})
+	}
+	return p.stirred
+}
+
+func (p *Peer) stir() {
+	p.watch.Lock()
+	defer p.watch.Unlock()
+	if p.stirred != nil {
+		close(p.stirred)
+		p.stirred = nil
 	}
 }
 

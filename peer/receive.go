@@ -54,7 +54,7 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 	if err != nil {
 		return fmt.Errorf("document %s: %w", m.Document, err)
 	}
-	if ok, err := c.take(m.Document, m.Request); !ok {
+	if ok, err := c.take(m.Document); !ok {
 		return err
 	}
 	in := message{conn: c.id, request: m.Request, msg: msg}
@@ -72,7 +72,7 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 
 // take reports whether a document that the other end speaks of is carried here,
 // and has its desk know.
-func (c *conn) take(doc id.Document, request bool) (bool, error) {
+func (c *conn) take(doc id.Document) (bool, error) {
 	if c.dialed {
 		if !c.carries(doc) {
 			c.log.Debug("message dropped", "doc", doc.String(), "why", "the document is not synced with this remote")
@@ -89,9 +89,7 @@ func (c *conn) take(doc id.Document, request bool) (bool, error) {
 	case n >= c.p.o.MaxDocuments:
 		return false, &closeError{code: wire.CloseOverLimit, err: fmt.Errorf("more than %d documents on one connection", n)}
 	case !c.p.knows(doc) && !c.admits():
-		if request {
-			c.send(&wire.Unavailable{Route: c.route(), Document: doc})
-		}
+		c.send(&wire.Unavailable{Route: c.route(), Document: doc})
 		return false, nil
 	}
 	c.mu.Lock()

@@ -49,6 +49,7 @@ type member struct {
 	session  *session.Session // nil until somebody has said something
 	begin    bool             // it is ours to say the first word
 	asked    bool             // we have asked it for the document, and have no answer
+	declined bool             // it does not take the document that we offered
 	holds    holding
 	asks     bool // its request is not answered
 	answer   bool // it said something in this round
@@ -56,7 +57,8 @@ type member struct {
 	requests bool // its last sync message was a request
 	refusals int  // of changes that it sent
 	barred   error
-	standing standing // as last reported
+	theirs   []id.Hash // its heads in its last message
+	standing standing  // as last reported
 }
 
 // holding is what we know of the document at a member's end.
@@ -76,6 +78,7 @@ const (
 	standingSynced                  // both ends have told each other of equal heads
 	standingMissing                 // neither end has the document
 	standingBarred                  // the session has ended early
+	standingApart                   // they have what they take of each other, and that is not all
 )
 
 // The inputs of a replica.
@@ -152,7 +155,7 @@ type (
 	stands struct {
 		conn connID
 		now  standing
-		err  error // with standingBarred
+		err  error // with standingBarred and standingApart
 	}
 	// keepEvidence notes rows of the journal as quarantined by the twin rule.
 	keepEvidence struct{ rows []int64 }
@@ -182,6 +185,7 @@ func (r *replica) take(in input) {
 		}
 	case unavailable:
 		if m := r.members[in.conn]; m != nil {
+			m.declined = !m.asked && r.graph.Len() > 0
 			m.asked = false
 			if m.holds == holdsUnknown {
 				m.holds = holdsNone

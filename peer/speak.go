@@ -2,8 +2,12 @@ package peer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 
+	"syncline/crdt/id"
+	"syncline/crdt/session"
 	"syncline/relay/wire"
 )
 
@@ -13,8 +17,10 @@ func (r *replica) hear(m *member, in message) {
 	if m.session == nil {
 		r.openSession(m)
 	}
+	r.forgive(in.msg)
 	m.session.Receive(in.msg)
-	m.answer, m.asked, m.requests = true, false, in.request
+	m.answer, m.asked, m.declined, m.requests = true, false, false, in.request
+	m.theirs = in.msg.Heads
 	switch {
 	case len(in.msg.Heads) > 0:
 		m.holds = holdsSome
@@ -22,6 +28,18 @@ func (r *replica) hear(m *member, in message) {
 		m.holds = holdsNone
 	}
 	m.asks = in.request && r.graph.Len() == 0
+}
+
+// forgive takes out of what a message takes for granted the changes that are
+// refused here: a store that has put a change in quarantine had acknowledged it
+// before. To the session they would be data that we have lost, which it would ask
+// for again and again.
+func (r *replica) forgive(m *session.Message) {
+	for i := range m.Have {
+		m.Have[i].LastSync = slices.DeleteFunc(m.Have[i].LastSync, func(h id.Hash) bool {
+			return r.orphans.Refused(h) && !r.graph.Knows(h)
+		})
+	}
 }
 
 // speak says to every member what it has to hear: the first word where that is
@@ -106,6 +124,10 @@ func (r *replica) judge(m *member) {
 		now = standingSynced
 	case r.graph.Len() == 0 && m.holds == holdsNone && !m.asks:
 		now = standingMissing
+	case m.declined:
+		now, err = standingApart, ErrDeclined
+	case r.apart(m):
+		now, err = standingApart, ErrApart
 	}
 	if now == m.standing {
 		return
@@ -115,6 +137,23 @@ func (r *replica) judge(m *member) {
 		r.save(m) // later ones are saved when the session ends: losing one costs a longer exchange
 	}
 	r.do(stands{conn: m.conn, now: now, err: err})
+}
+
+var (
+	// ErrApart: the other end has changes that are refused or in quarantine here,
+	// so that the two do not come to the same heads. Status and the log say which.
+	ErrApart = errors.New("the other end has changes that are not taken here")
+	// ErrDeclined: the other end does not have the document and takes no new ones.
+	ErrDeclined = errors.New("the other end does not take the document")
+)
+
+// apart reports whether a member has all that we have, and we have all that we
+// would take of what it has.
+func (r *replica) apart(m *member) bool {
+	if len(m.theirs) == 0 || len(r.graph.Missing(m.theirs)) == 0 || len(r.orphans.MissingFrom(r.graph, m.theirs, 1)) > 0 {
+		return false
+	}
+	return len(r.graph.Since(m.session.Acked())) == 0
 }
 
 // save keeps what is shared with a member, if that has changed.

@@ -32,7 +32,7 @@ const (
 	SyncDone SyncOutcome = "synced"
 	// SyncMissing: neither we nor the remote has the document.
 	SyncMissing SyncOutcome = "missing"
-	// SyncFailed: see Err.
+	// SyncFailed: see Err, which may be ErrApart or ErrDeclined.
 	SyncFailed SyncOutcome = "failed"
 	// SyncPending: time was up, or the connection lost.
 	SyncPending SyncOutcome = "pending"
@@ -53,10 +53,9 @@ var ErrNotSynced = errors.New("not everything is synced")
 // Sync connects to remotes once and comes back when there is nothing left to send
 // or to receive: each of our changes is acknowledged, that is durable at the
 // remote. It needs no Run and does not disturb one. The error is nil only if every
-// document has come to SyncDone with every remote; it wraps ErrNotSynced, or is
-// the first remote's that could not be reached. ctx bounds it all.
-//
-// A document that is created empty has nothing to sync, and counts as SyncDone.
+// document has come to SyncDone with every remote, those aside that are empty and
+// that nobody has asked for; it wraps ErrNotSynced, or is those of the remotes
+// that could not be reached. ctx bounds it all.
 func (p *Peer) Sync(ctx context.Context, o SyncOptions) ([]SyncResult, error) {
 	remotes := o.Remotes
 	if remotes == nil {
@@ -89,7 +88,7 @@ func (p *Peer) Sync(ctx context.Context, o SyncOptions) ([]SyncResult, error) {
 	}
 	failed := 0
 	for _, r := range list {
-		if r.Outcome != SyncDone {
+		if r.Outcome != SyncDone && (r.Outcome != SyncMissing || p.wants(r.Document) || o.Documents != nil) {
 			failed++
 		}
 	}
@@ -97,6 +96,14 @@ func (p *Peer) Sync(ctx context.Context, o SyncOptions) ([]SyncResult, error) {
 		return list, fmt.Errorf("sync: %w: %d of %d documents", ErrNotSynced, failed, len(list))
 	}
 	return list, nil
+}
+
+// wants reports whether a document was asked for.
+func (p *Peer) wants(doc id.Document) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.wanted[doc]
+	return ok
 }
 
 type syncing struct {
@@ -194,7 +201,7 @@ func (s *syncing) results(r Remote, docs []id.Document, all []carried, err error
 			res.Outcome = SyncDone
 		case standingMissing:
 			res.Outcome = SyncMissing
-		case standingBarred:
+		case standingBarred, standingApart:
 			res.Outcome, res.Err = SyncFailed, all[i].err
 		default:
 			res.Outcome, res.Err = SyncPending, err
