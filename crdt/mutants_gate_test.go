@@ -10,17 +10,28 @@ import (
 	"syncline/crdt/id"
 )
 
-// receiver is a peer as far as its checks: what stands in it is what it would
-// hand to the core.
+// receiver is a relay or a peer as far as its checks: what stands in it is what a
+// peer would hand to the core, and a relay pass on.
 type receiver struct {
 	graph   *graph.Graph
-	check   *check.Document
+	check   *check.Checker
 	changes []*chunk.Change // by row of the graph
 }
 
 func newReceiver() *receiver {
-	g := graph.New()
-	return &receiver{graph: g, check: check.New(g)}
+	r := &receiver{graph: graph.New()}
+	r.check = check.NewChecker(r.graph, r)
+	return r
+}
+
+// Bodies makes the receiver the source of its checker and of its sessions.
+func (r *receiver) Bodies(rows []int64, yield func(body []byte) bool) error {
+	for _, row := range rows {
+		if !yield(r.changes[row].Raw()) {
+			break
+		}
+	}
+	return nil
 }
 
 // receive takes in one change chunk, or says why not.
@@ -39,30 +50,11 @@ func (r *receiver) take(c *chunk.Change) error {
 	if err := r.graph.Add(graph.MetaOf(c)); err != nil {
 		return fmt.Errorf("checked and then not added: %w", err)
 	}
-	v := r.graph.Publish([]int64{int64(len(r.changes))})
+	r.check.Added(c)
+	r.graph.Publish([]int64{int64(len(r.changes))})
+	r.check.Settle()
 	r.changes = append(r.changes, c)
-	switch {
-	case v.Empty():
-		r.check.Add(c)
-	case len(v.Restored) == 0 && len(v.Quarantined) == 1 && !r.graph.Has(c.Hash):
-		r.check.Skip()
-	default:
-		r.rebuild()
-	}
 	return nil
-}
-
-// rebuild makes the table of operations anew, after twins have moved changes that
-// were already in it.
-func (r *receiver) rebuild() {
-	r.check = check.New(r.graph)
-	for node := range r.graph.Nodes() {
-		if c := r.changes[r.graph.Row(node)]; r.graph.Has(c.Hash) {
-			r.check.Add(c)
-		} else {
-			r.check.Skip()
-		}
-	}
 }
 
 // standing lists the chunks that stand, in order.

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"syncline/bench/js"
-	"syncline/crdt/chunk"
-	"syncline/crdt/graph"
 	"syncline/crdt/id"
 )
 
@@ -31,12 +29,6 @@ func TestMutantsInJavaScript(t *testing.T) {
 	}
 	js.Require(t)
 	pool := basePool(t, *seedFlag)
-	for name, gate := range map[string]func(*mutant){"peer": throughChecks, "relay": throughRelay} {
-		t.Run(name, func(t *testing.T) { mutantsInJavaScript(t, pool, gate) })
-	}
-}
-
-func mutantsInJavaScript(t *testing.T, pool []history, gate func(*mutant)) {
 	ctx := context.Background()
 	var worker *js.Automerge
 	defer func() {
@@ -47,7 +39,7 @@ func mutantsInJavaScript(t *testing.T, pool []history, gate func(*mutant)) {
 	given, defects, bad := 0, 0, 0
 	for i := range *jsMutantsFlag {
 		m := makeMutant(pool, changeMutators(), *seedFlag, i)
-		if gate(m); !m.passed {
+		if throughChecks(m); !m.passed {
 			continue
 		}
 		if worker == nil {
@@ -100,27 +92,4 @@ func hexes(hs []id.Hash) []string {
 		out = append(out, h.String())
 	}
 	return out
-}
-
-// throughRelay is the gate of a relay: the change alone, and the cheap check in its
-// document.
-func throughRelay(m *mutant) {
-	g := graph.New()
-	var taken []*chunk.Change
-	for _, raw := range m.changes {
-		c, err := chunk.ParseChange(raw)
-		if err != nil || g.Check(c) != nil || g.Add(graph.MetaOf(c)) != nil {
-			continue
-		}
-		g.Publish([]int64{int64(len(taken))})
-		taken = append(taken, c)
-	}
-	for _, c := range taken {
-		if g.Has(c.Hash) {
-			m.accepted = append(m.accepted, c.Raw())
-		}
-	}
-	m.heads = g.Heads()
-	h := hashOf(m.changes[m.at])
-	m.passed = g.Has(h) && !m.base.has(h)
 }

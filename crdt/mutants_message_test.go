@@ -39,16 +39,6 @@ func receiverOf(changes [][]byte) *receiver {
 	return r
 }
 
-// Bodies makes a receiver the source of its sessions.
-func (r *receiver) Bodies(rows []int64, yield func([]byte) bool) error {
-	for _, row := range rows {
-		if !yield(r.changes[row].Raw()) {
-			break
-		}
-	}
-	return nil
-}
-
 func mutateMessageBytes(m *mutation) bool {
 	m.message = scramble(m.rng, m.honestMessage().Encode(), nil)
 	return true

@@ -3,6 +3,7 @@ package relay
 import (
 	"slices"
 
+	"syncline/crdt/check"
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
@@ -26,6 +27,7 @@ type room struct {
 	graph   *graph.Graph
 	orphans *graph.Orphans
 	bodies  *recentBodies
+	checker *check.Checker
 	budget  int // bytes of changes in one message; sendBudget but in tests
 
 	members   map[connID]*member
@@ -144,11 +146,13 @@ type (
 )
 
 func newRoom(doc id.Document, g *graph.Graph, bodies session.Source) *room {
+	recent := &recentBodies{older: bodies}
 	return &room{
 		doc:       doc,
 		graph:     g,
 		orphans:   graph.NewOrphans(graph.OrphanLimits{}),
-		bodies:    &recentBodies{older: bodies},
+		bodies:    recent,
+		checker:   check.NewChecker(g, recent),
 		budget:    sendBudget,
 		members:   make(map[connID]*member),
 		ephemeral: newLastCounts(maxEphemeralSessions),
@@ -249,6 +253,7 @@ func (r *room) commit(rows []int64, err error) {
 		}
 	}
 	r.speak()
+	r.checker.Settle()
 	r.staged, r.heard, r.grown = nil, nil, false
 	r.bodies.forget()
 }

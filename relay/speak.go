@@ -51,8 +51,7 @@ func (r *room) speakTo(m *member) {
 	r.bodies.given = 0
 	data, err := m.session.Generate(r.bodies, r.budget)
 	if err != nil {
-		m.barred = true
-		r.do(hangUp{conn: m.conn, code: wire.CloseInternal, err: fmt.Errorf("document %s: %w", r.doc, err)})
+		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
 		return
 	}
 	m.asks = false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"syncline/crdt/check"
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
@@ -55,11 +56,17 @@ func (r *room) stageOne(s staged) []graph.Orphan {
 		err = r.graph.Add(graph.MetaOf(c))
 	}
 	if err == nil {
+		r.checker.Added(c)
 		r.staged = append(r.staged, s)
 		return r.orphans.Arrived(c.Hash)
 	}
 	if missing, ok := errors.AsType[*graph.MissingError](err); ok {
 		r.giveWay(r.orphans.Hold(c, s.conn.String(), missing.Missing))
+		return nil
+	}
+	if errors.Is(err, check.ErrSource) {
+		// That is no fault of the change, which a new session will offer again.
+		r.hangUp(r.members[s.conn], wire.CloseInternal, fmt.Errorf("document %s: change %s: %w", r.doc, c.Hash, err))
 		return nil
 	}
 	r.refuse(r.members[s.conn], c.Hash, err)
@@ -80,7 +87,15 @@ func (r *room) check(c *chunk.Change) error {
 			return fmt.Errorf("change %s builds on %s, which was refused", c.Hash, d)
 		}
 	}
-	return r.graph.Check(c)
+	return r.checker.Check(c)
+}
+
+// hangUp ends a member's connection, if it is still here.
+func (r *room) hangUp(m *member, code wire.CloseCode, err error) {
+	if m != nil && !m.barred {
+		m.barred = true
+		r.do(hangUp{conn: m.conn, code: code, err: err})
+	}
 }
 
 // maxRefusals is how many changes of one session may be refused before it is
@@ -103,10 +118,7 @@ func (r *room) refuse(m *member, hash id.Hash, err error) {
 // senders believe that they have arrived; a new connection puts that right.
 func (r *room) giveWay(evicted []graph.Orphan) {
 	for _, o := range evicted {
-		if m := r.holder(o); m != nil && !m.barred {
-			m.barred = true
-			r.do(hangUp{conn: m.conn, code: wire.CloseOverLimit, err: fmt.Errorf("document %s: too many changes wait for changes that were not sent", r.doc)})
-		}
+		r.hangUp(r.holder(o), wire.CloseOverLimit, fmt.Errorf("document %s: too many changes wait for changes that were not sent", r.doc))
 	}
 }
 
@@ -125,10 +137,7 @@ func (r *room) unstage(err error) {
 	r.graph.Truncate()
 	for i := range r.staged {
 		s := &r.staged[i]
-		if m := r.members[s.conn]; m != nil && !m.barred {
-			m.barred = true
-			r.do(hangUp{conn: m.conn, code: wire.CloseReadOnly, err: fmt.Errorf("document %s: changes could not be stored: %w", r.doc, err)})
-		}
+		r.hangUp(r.members[s.conn], wire.CloseReadOnly, fmt.Errorf("document %s: changes could not be stored: %w", r.doc, err))
 		if s.waited {
 			r.giveWay(r.orphans.Hold(s.change, s.conn.String(), r.graph.Missing(s.change.Deps)))
 		}

@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -76,7 +77,7 @@ func (c *Change) readHeader(actors actorTable) error {
 	if c.Actor, err = r.actor(actors); err != nil {
 		return fmt.Errorf("actor: %w", err)
 	}
-	if c.Seq, err = r.uint(); err != nil || c.Seq == 0 || c.Seq > MaxCounter {
+	if c.Seq, err = r.uint(); err != nil || c.Seq == 0 || c.Seq > MaxSeq {
 		return fmt.Errorf("sequence number: %w", orRange(err))
 	}
 	if c.StartOp, err = r.uint(); err != nil || c.StartOp == 0 || c.StartOp > MaxCounter {
@@ -244,6 +245,9 @@ func (c *Change) validateOps() error {
 	}
 	if err := it.end(); err != nil {
 		return err
+	}
+	if v.open.Action == Mark {
+		return errors.New("its last mark has no end")
 	}
 	if len(v.used) > 0 && slices.Contains(v.used[1:], false) {
 		return fmt.Errorf("other actors name one that no operation refers to")

@@ -111,6 +111,8 @@ func text() []Op {
 
 func TestRefusals(t *testing.T) {
 	elem := Op{Obj: Ref{0, 10}, IsElem: true, Elem: Ref{0, 11}}
+	begin := Op{Obj: Ref{0, 10}, IsElem: true, Insert: true, Action: Mark, HasMark: true, MarkName: "b", Expand: true, Value: str("x")}
+	end := Op{Obj: Ref{0, 10}, IsElem: true, Elem: Ref{0, 11}, Insert: true, Action: Mark}
 	with := func(base Op, f func(*Op)) []Op { f(&base); return append(text(), base) }
 	head := func(f func(*Header)) Header { h := header(); f(&h); return h }
 	cases := []struct {
@@ -121,10 +123,15 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"good", header(), text(), ""},
 		{"good deletion", header(), with(elem, func(o *Op) { o.Action = Delete; o.Pred = []Ref{{0, 11}} }), ""},
-		{"good mark", header(), append(text(), Op{Obj: Ref{0, 10}, IsElem: true, Insert: true, Action: Mark, HasMark: true, MarkName: "b", Expand: true, Value: str("x")}), ""},
+		{"good mark", header(), append(text(), begin, end), ""},
+		{"mark without end", header(), append(text(), begin), "no end"},
+		{"mark that something else follows", header(), append(text(), begin, Op{Key: "k", Action: Set}), "does not follow"},
+		{"end without mark", header(), append(text(), end), "does not follow"},
+		{"end before its mark", header(), append(text(), begin, Op{Obj: Ref{0, 10}, IsElem: true, Insert: true, Action: Mark}), "before its start"},
+		{"end in another list", header(), append(text(), begin, Op{Obj: Ref{0, 9}, IsElem: true, Elem: Ref{0, 11}, Insert: true, Action: Mark}), "not in the list"},
 		{"empty", header(), nil, ""},
 		{"seq 0", head(func(h *Header) { h.Seq = 0 }), text(), "sequence number"},
-		{"seq past its limit", head(func(h *Header) { h.Seq = MaxCounter + 1 }), text(), "sequence number"},
+		{"seq past its limit", head(func(h *Header) { h.Seq = MaxSeq + 1 }), text(), "sequence number"},
 		{"time far out", head(func(h *Header) { h.Time = math.MinInt64 }), text(), "time"},
 		{"startOp 0", head(func(h *Header) { h.StartOp = 0 }), nil, "start of its operations"},
 		{"counters past their limit", head(func(h *Header) { h.StartOp = MaxCounter }), []Op{{Key: "a", Action: MakeMap}, {Key: "b", Action: MakeMap}}, "run past"},
@@ -153,8 +160,9 @@ func TestRefusals(t *testing.T) {
 		{"increment by text", header(), []Op{{Key: "k", Action: Increment, Value: str("x"), Pred: []Ref{{0, 3}}}}, "increment"},
 		{"increment by uint", header(), []Op{{Key: "k", Action: Increment, Value: Value{Uint, []byte{1}}, Pred: []Ref{{0, 3}}}}, "increment"},
 		{"increment of nothing", header(), []Op{{Key: "k", Action: Increment, Value: Value{Int, []byte{1}}}}, "increment"},
+		{"table", header(), []Op{{Key: "k", Action: MakeTable}}, "tables"},
 		{"mark on a key", header(), []Op{{Key: "k", Action: Mark, HasMark: true}}, "mark"},
-		{"end of mark with value", header(), append(text(), Op{Obj: Ref{0, 10}, IsElem: true, Insert: true, Action: Mark, Value: str("x")}), "end of a mark"},
+		{"end of mark with value", header(), append(text(), begin, Op{Obj: Ref{0, 10}, IsElem: true, Elem: Ref{0, 11}, Insert: true, Action: Mark, Value: str("x")}), "end of a mark"},
 		{"mark name on a set", header(), []Op{{Key: "k", Action: Set, HasMark: true, MarkName: "x"}}, "flags of a mark"},
 		{"expand on a set", header(), []Op{{Key: "k", Action: Set, Expand: true}}, "flags of a mark"},
 		{"null with bytes", header(), []Op{{Key: "k", Action: Set, Value: Value{Null, []byte{1}}}}, "null or a boolean"},

@@ -27,10 +27,14 @@ const (
 	// MaxDeps caps the dependencies of one change: as many peers as may have
 	// edited at once.
 	MaxDeps = 1 << 16
-	// MaxCounter caps operation counters and sequence numbers. The core keeps them
-	// in 32 bits and stops the process past that, on the next local edit too: half
-	// of the range is left for what comes after.
-	MaxCounter = 1<<31 - 1
+	// MaxCounter caps operation counters. The C core keeps them in 32 bits and
+	// stops the process past that, on the next local edit too; JavaScript takes 64
+	// bytes for each number below the largest when it loads a document, and has no
+	// memory left at twice this. Both run out of memory long before a document
+	// really has so many operations.
+	MaxCounter = 1<<24 - 1
+	// MaxSeq caps sequence numbers, which go up by one with each change.
+	MaxSeq = 1<<31 - 1
 	// MaxTime caps the time of a change, either way: JavaScript's dates end there,
 	// in milliseconds, and differences of times must fit in 64 bits.
 	MaxTime = 1 << 53

@@ -221,8 +221,12 @@ func (r *opReader) end() error {
 // validator checks operations as far as their change alone tells.
 type validator struct {
 	c    *Change
-	used []bool // per actor of the change: some operation refers to it
-	free int    // creating operations left
+	used []bool   // per actor of the change: some operation refers to it
+	free int      // creating operations left
+	open struct { // the start of a mark that the next operation must end
+		Action    Action // Mark, if there is one
+		obj, elem Ref
+	}
 }
 
 // check refuses operation ctr if the core could not apply it, or could not give
@@ -327,8 +331,13 @@ func (v *validator) checkAction(ctr uint64, op *Op) error {
 	if op.Action != Mark && (op.Expand || op.HasMark) {
 		return errors.New("it has the flags of a mark")
 	}
+	if ends := op.Action == Mark && !op.HasMark; ends != (v.open.Action == Mark) {
+		return errors.New("the end of a mark does not follow its start")
+	}
 	switch op.Action {
-	case MakeMap, MakeList, MakeText, MakeTable:
+	case MakeTable:
+		return errors.New("tables are not supported: no present version writes them, and some fail to read them")
+	case MakeMap, MakeList, MakeText:
 		if op.Value.Type != Null {
 			return errors.New("a new object has a value")
 		}
@@ -346,9 +355,28 @@ func (v *validator) checkAction(ctr uint64, op *Op) error {
 		if !op.Insert {
 			return errors.New("a mark is not inserted into a list")
 		}
-		if !op.HasMark && op.Value.Type != Null {
-			return errors.New("the end of a mark has a value")
-		}
+		return v.checkMark(op)
+	}
+	return nil
+}
+
+// checkMark checks one half of a mark. A start is numbered just before its end,
+// which is how an end names its start, and stands before it in the list.
+func (v *validator) checkMark(op *Op) error {
+	if op.HasMark {
+		v.open.Action, v.open.obj, v.open.elem = Mark, op.Obj, op.Elem
+		return nil
+	}
+	start := v.open
+	v.open.Action = 0
+	switch {
+	case op.Value.Type != Null:
+		return errors.New("the end of a mark has a value")
+	case op.Obj != start.obj:
+		return errors.New("the end of a mark is not in the list of its start")
+	case op.Elem == start.elem || op.Elem.Ctr == 0:
+		// Of siblings the later stands first, so it would come before its start.
+		return errors.New("the end of a mark stands before its start")
 	}
 	return nil
 }

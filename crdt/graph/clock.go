@@ -142,6 +142,21 @@ func (a Ancestry) Has(node int) bool {
 	return int(i) < len(a.clock) && a.g.seq[n] <= a.clock[i]
 }
 
+// Find returns the ancestor that holds operation ctr of an actor.
+func (a Ancestry) Find(actor id.Actor, ctr uint64) (node int, ok bool) {
+	index, ok := a.g.actorOf[actor]
+	if !ok {
+		return 0, false
+	}
+	for n := range a.out {
+		if a.g.actor[n] == index && ctr-uint64(a.g.start[n]) < uint64(a.g.ops[n]) {
+			return int(n), true
+		}
+	}
+	n, ok := a.g.find(index, ctr)
+	return int(n), ok && a.Has(int(n))
+}
+
 // seqOf returns the last sequence number that the actor has among the ancestors.
 func (a *Ancestry) seqOf(actor uint32) uint32 {
 	top := a.tops[actor]

@@ -12,6 +12,12 @@ import (
 // bits. At 80 bytes each that is far past any memory.
 const maxNodes = 1 << 30
 
+// MaxGap is how many operation counters a change may leave out above those of its
+// ancestors. Honest authors leave out those of concurrent changes that they know
+// of, when they edit an earlier version of the document. Counters that are gone
+// cannot be used by anyone, and cost receivers memory.
+const MaxGap = 1 << 20
+
 // Graph is the hash graph of one document. A change is a *node*, a number that
 // never changes while the change is in the graph. Nodes are in topological order,
 // which is the order they were added in.
@@ -215,6 +221,13 @@ func (g *Graph) admit(m *Meta, deps []uint32) (out bool, err error) {
 	}
 	if m.StartOp <= top {
 		return false, refused(m.Hash, "its first operation is %d, and its dependencies reach %d", m.StartOp, top)
+	}
+	if m.StartOp > top+1+MaxGap {
+		return false, refused(m.Hash, "its first operation is %d, and its dependencies reach only %d", m.StartOp, top)
+	}
+	if m.NumOps == 0 && m.StartOp != top+1 {
+		// A saved document does not tell where a change without operations starts.
+		return false, refused(m.Hash, "it has no operations and starts at %d, and its dependencies reach %d", m.StartOp, top)
 	}
 	a, known := g.actorOf[m.Actor]
 	if !known {

@@ -186,6 +186,8 @@ func TestAddRefuses(t *testing.T) {
 		{"operation 0", nil, func(x *Meta) { x.StartOp = 0 }, "do not fit 32 bits"},
 		{"operations past 32 bits", nil, func(x *Meta) { x.StartOp, x.NumOps = math.MaxUint32, 1 }, "do not fit 32 bits"},
 		{"an endless change", nil, func(x *Meta) { x.NumOps = math.MaxUint64 }, "do not fit 32 bits"},
+		{"too many counters left out", []id.Hash{a2.Hash}, func(x *Meta) { x.StartOp = a2.StartOp + a2.NumOps + MaxGap + 1 }, "reach only"},
+		{"no operations and not next", []id.Hash{a2.Hash}, func(x *Meta) { x.StartOp, x.NumOps = a2.StartOp+a2.NumOps+1, 0 }, "has no operations"},
 		{"first operation not above its ancestors'", []id.Hash{a2.Hash}, func(x *Meta) { x.StartOp = a2.StartOp + a2.NumOps - 1 }, "its dependencies reach"},
 		{"a dep named twice", []id.Hash{a2.Hash}, func(x *Meta) { x.Deps = []id.Hash{a2.Hash, a2.Hash} }, "named twice"},
 	}

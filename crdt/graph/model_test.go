@@ -128,7 +128,9 @@ func (m *model) next(r *rand.Rand, actor id.Actor, deps []id.Hash) Meta {
 		}
 	}
 	if r.IntN(8) == 0 {
-		x.StartOp += uint64(r.IntN(3))
+		if x.NumOps > 0 {
+			x.StartOp += uint64(r.IntN(3))
+		}
 	}
 	for i := range x.NumOps {
 		if r.IntN(3) == 0 {
