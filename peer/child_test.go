@@ -29,6 +29,8 @@ func child(mode string) error {
 		return childWrites()
 	case "follow":
 		return childFollows()
+	case "many":
+		return childOpensMany()
 	}
 	return fmt.Errorf("no mode %q", mode)
 }
@@ -110,7 +112,7 @@ func childFollows() error {
 }
 
 // startChild starts this binary as a child. lines are what it prints.
-func startChild(t *testing.T, mode string, env ...string) (lines <-chan string, cmd *exec.Cmd) {
+func startChild(t testing.TB, mode string, env ...string) (lines <-chan string, cmd *exec.Cmd) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
