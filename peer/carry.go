@@ -102,6 +102,11 @@ func (c *conn) stands(doc id.Document, now standing, err error) {
 		d = &carried{}
 		c.docs[doc] = d
 	}
+	if d.now == standingBusy && now != standingBusy {
+		c.rest++
+	} else if d.now != standingBusy && now == standingBusy {
+		c.rest--
+	}
 	d.now, d.err = now, err
 	if d.free != nil && now != standingBusy {
 		d.free()
@@ -112,16 +117,23 @@ func (c *conn) stands(doc id.Document, now standing, err error) {
 	c.p.stir()
 }
 
-// standingOf is how far a document has come, and a channel that is closed when that
-// of any document changes.
-func (c *conn) standingOf(docs []id.Document) (all []carried, changed <-chan struct{}) {
+// resting is how many documents of the connection are not busy, and a channel that
+// is closed when one comes to stand differently.
+func (c *conn) resting() (n int, changed <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all = make([]carried, len(docs))
+	return c.rest, c.progress
+}
+
+// standings is how far documents have come.
+func (c *conn) standings(docs []id.Document) []carried {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]carried, len(docs))
 	for i, doc := range docs {
 		if d := c.docs[doc]; d != nil {
 			all[i] = *d
 		}
 	}
-	return all, c.progress
+	return all
 }

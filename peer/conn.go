@@ -46,6 +46,7 @@ type conn struct {
 	mu       sync.Mutex
 	ending   *ending // nil while open
 	docs     map[id.Document]*carried
+	rest     int           // how many of docs are not busy
 	progress chan struct{} // closed when the standing of a document changes
 }
 

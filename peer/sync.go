@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"syncline/crdt/id"
@@ -146,42 +147,58 @@ func (s *syncing) with(ctx context.Context, n int, r Remote) ([]SyncResult, erro
 	ended := make(chan error, 1)
 	go func() { ended <- c.run() }()
 	for {
-		docs := s.documents(r)
-		all, changed := c.standingOf(docs)
-		done := 0
-		for _, d := range all {
-			if d.now != standingBusy {
-				done++
-			}
-		}
-		s.progress(n, done, len(docs))
-		if done == len(docs) {
+		total := s.count(r)
+		resting, changed := c.resting()
+		s.progress(n, min(resting, total), total)
+		if docs, all, ok := s.rest(c, r, resting >= total); ok {
 			// What came may have brought a workspace that lists more.
 			more, err := s.p.followWorkspaceOnce(ctx)
-			if err == nil && !more {
-				c.closeDown()
-				return s.results(r, docs, all, nil), <-ended
+			if err == nil && more {
+				continue
 			}
-			if err != nil {
-				c.closeDown()
-				<-ended
-				return s.results(r, docs, all, err), err
-			}
-			continue
+			c.closeDown()
+			return s.results(r, docs, all, err), errors.Join(err, <-ended)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			c.closeDown()
 			<-ended
-			return s.results(r, docs, all, context.Cause(ctx)), nil
+			return s.now(c, r, context.Cause(ctx)), nil
 		case err := <-ended:
 			if err == nil {
 				err = fmt.Errorf("%s has closed the connection", r.URL)
 			}
-			return s.results(r, docs, all, err), err
+			return s.now(c, r, err), err
 		}
 	}
+}
+
+// rest reports whether all documents have come to rest. It looks only if they may
+// have: there can be very many.
+func (s *syncing) rest(c *conn, r Remote, may bool) (docs []id.Document, all []carried, ok bool) {
+	if !may {
+		return nil, nil, false
+	}
+	docs = s.documents(r)
+	all = c.standings(docs)
+	return docs, all, !slices.ContainsFunc(all, func(d carried) bool { return d.now == standingBusy })
+}
+
+// now is how things stand when there is no more time.
+func (s *syncing) now(c *conn, r Remote, why error) []SyncResult {
+	docs := s.documents(r)
+	return s.results(r, docs, c.standings(docs), why)
+}
+
+// count is how many documents are to be synced with a remote.
+func (s *syncing) count(r Remote) int {
+	if r.Documents != nil {
+		return len(r.Documents)
+	}
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	return len(s.p.order)
 }
 
 // documents lists what is to be synced with a remote as things are.
