@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -217,27 +218,8 @@ func (d *desk) seat(c *conn) {
 // may.
 func (d *desk) round(ps []parcel) (over bool) {
 	parking := false
-	elsewhere, foreign := false, false
-	for _, p := range ps {
-		switch in := p.in.(type) {
-		case look:
-			elsewhere = true
-		case message:
-			foreign = foreign || len(in.changes) > 0
-		case *importing:
-			foreign = true
-		}
-	}
-	if elsewhere {
+	if slices.ContainsFunc(ps, func(p parcel) bool { _, ok := p.in.(look); return ok }) {
 		d.readElsewhere()
-	}
-	if foreign {
-		if err := d.needTable(); err != nil {
-			d.log.Error("document cannot be checked", "err", err)
-			d.hangUpAll(err)
-			d.refuseAll(ps, err)
-			return false
-		}
 	}
 	var imports []*importing
 	for _, p := range ps {
@@ -382,13 +364,6 @@ func (d *desk) refuseAll(ps []parcel, err error) {
 		if c != nil && c.take() {
 			c.reply <- err
 		}
-	}
-}
-
-// hangUpAll ends the connections of a document that works no longer.
-func (d *desk) hangUpAll(err error) {
-	for _, m := range d.r.order {
-		d.conns[m.conn].refuse(wire.CloseInternal, fmt.Errorf("document %s: %w", d.doc, err))
 	}
 }
 

@@ -132,22 +132,35 @@ func (d *desk) appliedElsewhere(ctx context.Context) (stuck []storage.Mark, err 
 	}
 }
 
+// verifyTogether is how many changes are checked before their operations are let
+// go of.
+const verifyTogether = 4096
+
 // verify checks all that stands in full, in a graph of its own, and returns what
 // fails.
 func (d *desk) verify(ctx context.Context, g *graph.Graph) (bad []journaled, err error) {
 	fresh := graph.New()
-	table := check.New(fresh)
+	checker := check.NewChecker(fresh, storedBodies{ctx: ctx, store: d.p.store, doc: d.doc})
 	err = d.changes(ctx, standingNodes(g), func(n int, c *chunk.Change) error {
-		if err := table.Check(c); err != nil {
+		if err := checker.Check(c); err != nil {
+			if errors.Is(err, check.ErrSource) {
+				return err
+			}
 			if _, missing := errors.AsType[*graph.MissingError](err); !missing {
 				bad = append(bad, journaled{g.Row(n), c})
 			}
 			return nil // or it builds on one that failed
 		}
-		if err := fresh.Add(graph.MetaOf(c)); err != nil {
+		m := graph.MetaOf(c)
+		m.Row = g.Row(n)
+		if err := fresh.Add(m); err != nil {
 			return err
 		}
-		table.Add(c)
+		checker.Added(c)
+		if fresh.Unpublished() == verifyTogether {
+			fresh.Publish(nil)
+			checker.Settle()
+		}
 		return nil
 	})
 	return bad, err
@@ -187,34 +200,6 @@ func (d *desk) bodies(ctx context.Context, nodes []int, yield func(body []byte) 
 		rows[i] = d.r.graph.Row(n)
 	}
 	return storedBodies{ctx: ctx, store: d.p.store, doc: d.doc}.Bodies(rows, yield)
-}
-
-// needTable makes the table of the document's operations, against which changes
-// of others are checked. It reads all bodies, once for each time the document is
-// taken into use by somebody's changes.
-func (d *desk) needTable() error {
-	if d.r.table != nil {
-		return nil
-	}
-	table := check.New(d.r.graph)
-	next := 0
-	skip := func(to int) {
-		for ; next < to; next++ {
-			table.Skip()
-		}
-	}
-	err := d.changes(d.p.io, standingNodes(d.r.graph), func(n int, c *chunk.Change) error {
-		skip(n)
-		table.Add(c)
-		next = n + 1
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	skip(d.r.graph.Nodes())
-	d.r.table = table
-	return nil
 }
 
 // readElsewhere takes in what another process has stored.
@@ -286,9 +271,6 @@ func (d *desk) takeElsewhere(in stored) error {
 		d.p.cache.Forget(d.doc) // there are twins: made anew from what stands
 	}
 	if d.r.orphans.Len() > 0 {
-		if err := d.needTable(); err != nil {
-			return err
-		}
 		d.r.wake(in.metas)
 	}
 	return nil

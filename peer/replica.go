@@ -26,9 +26,9 @@ const sendBudget = 8 << 20
 type replica struct {
 	doc     id.Document
 	graph   *graph.Graph
-	table   *check.Document // nil until the first change of somebody else comes
 	orphans *graph.Orphans
 	bodies  *recentBodies
+	checker *check.Checker
 
 	members map[connID]*member
 	order   []*member // as they came, so that equal inputs give equal effects
@@ -114,7 +114,7 @@ type (
 	// before any message of its round.
 	stored struct {
 		metas   []graph.Meta
-		changes []*chunk.Change // the same, if there is a table
+		changes []*chunk.Change // the same
 	}
 	// imported are changes from a file.
 	imported struct{ changes []*chunk.Change }
@@ -168,9 +168,10 @@ type (
 )
 
 func newReplica(doc id.Document, g *graph.Graph, bodies session.Source) *replica {
+	recent := &recentBodies{older: bodies}
 	return &replica{
 		doc: doc, graph: g, orphans: graph.NewOrphans(graph.OrphanLimits{}),
-		bodies: &recentBodies{older: bodies}, members: make(map[connID]*member),
+		bodies: recent, checker: check.NewChecker(g, recent), members: make(map[connID]*member),
 	}
 }
 
@@ -312,6 +313,7 @@ func (r *replica) commit(rows []int64, err error) (res result) {
 	r.speak()
 	res.grown = r.grown
 	r.staged, r.heard, r.grown = nil, nil, false
+	r.checker.Settle()
 	r.bodies.forget()
 	return res
 }

@@ -65,8 +65,7 @@ func (r *replica) speakTo(m *member) {
 	r.bodies.given = 0
 	data, err := m.session.Generate(r.bodies, sendBudget)
 	if err != nil {
-		m.barred = fmt.Errorf("document %s: %w", r.doc, err)
-		r.do(hangUp{conn: m.conn, code: wire.CloseInternal, err: m.barred})
+		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
 		return
 	}
 	m.begin = false

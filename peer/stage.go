@@ -3,9 +3,9 @@ package peer
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
+	"syncline/crdt/check"
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
@@ -42,15 +42,13 @@ func (r *replica) stageLocal(c *chunk.Change) error {
 	if err := r.graph.Add(graph.MetaOf(c)); err != nil {
 		return err
 	}
-	if r.table != nil {
-		r.table.Add(c)
-	}
+	r.checker.Added(c)
 	r.staged = append(r.staged, staged{change: c, origin: originLocal, local: true})
 	return nil
 }
 
 // stage takes in a change of somebody else, and those that waited for it. from
-// is nil if it comes from a file. There must be a table.
+// is nil if it comes from a file.
 func (r *replica) stage(c *chunk.Change, from *member) {
 	s := staged{change: c, origin: originImport}
 	if from != nil {
@@ -83,6 +81,11 @@ func (r *replica) stageOne(s staged) []graph.Orphan {
 		r.giveWay(r.orphans.Hold(c, s.conn.String(), missing.Missing))
 		return nil
 	}
+	if errors.Is(err, check.ErrSource) {
+		// That is no fault of the change, which a new session will offer again.
+		r.hangUp(r.members[s.conn], wire.CloseInternal, fmt.Errorf("document %s: change %s: %w", r.doc, c.Hash, err))
+		return nil
+	}
 	r.refuse(r.members[s.conn], c.Hash, err)
 	// What builds on it can never be taken in, whoever sent it.
 	for _, o := range r.orphans.Refuse(c.Hash) {
@@ -91,7 +94,7 @@ func (r *replica) stageOne(s staged) []graph.Orphan {
 	return nil
 }
 
-// add checks a change in the document and enters it into graph and table. What
+// add checks a change in the document and enters it into the graph. What
 // was refused before, or is in quarantine because it ended a process, stays out.
 func (r *replica) add(c *chunk.Change) error {
 	if r.orphans.Refused(c.Hash) {
@@ -102,22 +105,13 @@ func (r *replica) add(c *chunk.Change) error {
 			return fmt.Errorf("change %s builds on %s, which was refused", c.Hash, d)
 		}
 	}
-	evidence := slices.ContainsFunc(c.Deps, r.graph.Quarantined)
-	checked := r.table.Check
-	if evidence {
-		checked = r.graph.Check // what it refers to is not in the table
-	}
-	if err := checked(c); err != nil {
+	if err := r.checker.Check(c); err != nil {
 		return err
 	}
 	if err := r.graph.Add(graph.MetaOf(c)); err != nil {
 		return err
 	}
-	if evidence {
-		r.table.Skip()
-	} else {
-		r.table.Add(c)
-	}
+	r.checker.Added(c)
 	return nil
 }
 
@@ -146,10 +140,15 @@ func (r *replica) refuse(m *member, hash id.Hash, err error) {
 // senders believe that they have arrived; a new connection puts that right.
 func (r *replica) giveWay(evicted []graph.Orphan) {
 	for _, o := range evicted {
-		if m := r.holder(o); m != nil && m.barred == nil {
-			m.barred = fmt.Errorf("document %s: too many changes wait for changes that were not sent", r.doc)
-			r.do(hangUp{conn: m.conn, code: wire.CloseOverLimit, err: m.barred})
-		}
+		r.hangUp(r.holder(o), wire.CloseOverLimit, fmt.Errorf("document %s: too many changes wait for changes that were not sent", r.doc))
+	}
+}
+
+// hangUp ends a member's connection, if it is still here.
+func (r *replica) hangUp(m *member, code wire.CloseCode, err error) {
+	if m != nil && m.barred == nil {
+		m.barred = err
+		r.do(hangUp{conn: m.conn, code: code, err: err})
 	}
 }
 
@@ -179,26 +178,16 @@ func (r *replica) settle(v graph.Verdict) bool {
 	if len(v.Quarantined) > 0 {
 		r.do(keepEvidence{rows: v.Quarantined})
 	}
-	if len(v.Quarantined)+len(v.Restored) == 0 {
-		return false
-	}
-	r.table = nil
-	return true
+	return len(v.Quarantined)+len(v.Restored) > 0
 }
 
 // unstage forgets the staged changes: they could not be stored. Their senders are
 // hung up on, so that they offer them again to a new session.
 func (r *replica) unstage(err error) {
 	r.graph.Truncate()
-	if r.table != nil {
-		r.table.Truncate(r.graph.Nodes())
-	}
 	for i := range r.staged {
 		s := &r.staged[i]
-		if m := r.members[s.conn]; m != nil && m.barred == nil {
-			m.barred = fmt.Errorf("document %s: changes could not be stored: %w", r.doc, err)
-			r.do(hangUp{conn: m.conn, code: wire.CloseReadOnly, err: m.barred})
-		}
+		r.hangUp(r.members[s.conn], wire.CloseReadOnly, fmt.Errorf("document %s: changes could not be stored: %w", r.doc, err))
 		if s.waited {
 			r.giveWay(r.orphans.Hold(s.change, s.conn.String(), r.graph.Missing(s.change.Deps)))
 		}
@@ -208,30 +197,21 @@ func (r *replica) unstage(err error) {
 
 // takeStored takes in what another process has stored. It has checked it.
 func (r *replica) takeStored(in stored) {
-	for i, m := range in.metas {
+	for _, m := range in.metas {
 		if r.graph.Contains(m.Hash) {
 			continue
 		}
-		evidence := slices.ContainsFunc(m.Deps, r.graph.Quarantined)
 		if err := r.graph.Add(m); err != nil {
 			r.orphans.Refuse(m.Hash)
 			r.do(report{text: "change of another process left out", hash: m.Hash, err: err})
 			continue
-		}
-		switch {
-		case r.table == nil:
-		case evidence:
-			r.table.Skip()
-		default:
-			r.table.Add(in.changes[i])
 		}
 		r.grown = true
 	}
 	r.settle(r.graph.Publish(nil))
 }
 
-// wake stages orphans that waited for what another process has stored. There must
-// be a table.
+// wake stages orphans that waited for what another process has stored.
 func (r *replica) wake(metas []graph.Meta) {
 	for _, m := range metas {
 		for _, o := range r.orphans.Arrived(m.Hash) {
