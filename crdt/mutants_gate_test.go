@@ -20,7 +20,7 @@ type receiver struct {
 
 func newReceiver() *receiver {
 	r := &receiver{graph: graph.New()}
-	r.check = check.NewChecker(r.graph, r)
+	r.check = check.New(r.graph, r)
 	return r
 }
 

@@ -140,7 +140,7 @@ const verifyTogether = 4096
 // fails.
 func (d *desk) verify(ctx context.Context, g *graph.Graph) (bad []journaled, err error) {
 	fresh := graph.New()
-	checker := check.NewChecker(fresh, storedBodies{ctx: ctx, store: d.p.store, doc: d.doc})
+	checker := check.New(fresh, storedBodies{ctx: ctx, store: d.p.store, doc: d.doc})
 	err = d.changes(ctx, standingNodes(g), func(n int, c *chunk.Change) error {
 		if err := checker.Check(c); err != nil {
 			if errors.Is(err, check.ErrSource) {

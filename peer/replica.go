@@ -171,7 +171,7 @@ func newReplica(doc id.Document, g *graph.Graph, bodies session.Source) *replica
 	recent := &recentBodies{older: bodies}
 	return &replica{
 		doc: doc, graph: g, orphans: graph.NewOrphans(graph.OrphanLimits{}),
-		bodies: recent, checker: check.NewChecker(g, recent), members: make(map[connID]*member),
+		bodies: recent, checker: check.New(g, recent), members: make(map[connID]*member),
 	}
 }
 

@@ -152,7 +152,7 @@ func newRoom(doc id.Document, g *graph.Graph, bodies session.Source) *room {
 		graph:     g,
 		orphans:   graph.NewOrphans(graph.OrphanLimits{}),
 		bodies:    recent,
-		checker:   check.NewChecker(g, recent),
+		checker:   check.New(g, recent),
 		budget:    sendBudget,
 		members:   make(map[connID]*member),
 		ephemeral: newLastCounts(maxEphemeralSessions),

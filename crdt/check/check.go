@@ -1,171 +1,229 @@
 // Package check decides whether a change fits the document that it names: the
-// full check that a peer makes before a change of somebody else reaches the
-// core. It stands behind chunk, which looks at the change alone, and graph,
-// whose cheap check is all that a relay needs, and before the document, whose C
-// core stops the process when it is given an operation that its ancestors do
-// not allow. It does no I/O.
+// full check, which relay and peer make before they take in a change of somebody
+// else. It stands behind chunk, which looks at the change alone, and graph, which
+// knows what its ancestors are and what objects they made, and before the journal.
 //
-// For each operation of the document it keeps nine bytes, enough to say of any
-// reference whether it names an element of that list, or a value under that key.
+// An operation may name an element of a list and operations that it overwrites.
+// That they are there is for the graph to say; here the changes that hold them are
+// read, to see that the element belongs to that list, and that what is overwritten
+// are values under the same key. A change that breaks this ends the process of the
+// C core, makes the JavaScript one panic, or makes a document that does not load
+// once it is saved. The package does no I/O of its own: bodies come from a Source.
 package check
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
-	"syncline/crdt/id"
 )
 
-// Document is the table of a document's operations. It is not safe for
-// concurrent use.
-type Document struct {
-	g *graph.Graph
+// ErrSource is what the error of Check wraps when a body could not be read: it
+// says nothing about the change.
+var ErrSource = errors.New("changes that it refers to could not be read")
 
-	// By node of the graph: where its operations begin in the table, and the
-	// counter of the first.
-	base, start []uint32
-
-	// By operation.
-	obj   []uint32 // the operation that made its object, plus one; 0 is the root
-	key   []uint32 // for maps the number of its key, for lists the operation that inserted its element
-	class []class
-
-	keys map[string]uint32
-
-	// The change at hand, which Check leaves behind the table for Add.
-	pending id.Hash
-	from    int // where its operations begin, which is where the table ends
-
-	c        *chunk.Change
-	ancestry graph.Ancestry
-	bases    []cursor
+// Source gives the bodies of changes, as package session's.
+type Source interface {
+	// Bodies calls yield with the change chunk of each row, in the order of rows.
+	Bodies(rows []int64, yield func(body []byte) bool) error
 }
 
-// cursor remembers the change that held the last reference to an actor.
-type cursor struct {
-	node  int
-	first uint64 // counter of its first operation
-	n     uint64
-	ok    bool
+// Checker makes the full check for one document. It keeps nothing of the
+// document: it reads the changes that hold the operations that a change refers
+// to, so that a check costs what the change does. It is not safe for concurrent
+// use.
+type Checker struct {
+	g   *graph.Graph
+	src Source
+
+	held  map[int]*operations // by node: operations that were read, or are not published
+	count int                 // operations in held
+	last  *operations         // of the change that Check passed last
 }
 
-// class is what the table knows of an operation's action.
-type class uint8
+// keepOperations is how many operations stay in memory from one call of Settle
+// to the next: people type where they typed before.
+const keepOperations = 2048
 
-const (
-	kindMask class = 3 // the kind of the object it made
-	isMake   class = 1 << 2
-	isInsert class = 1 << 3
-	isValue  class = 1 << 4 // set or make: what others may overwrite
-)
-
-// New returns the table of a document without changes. The graph is the
-// document's; every change must be added to both, in the same order.
-func New(g *graph.Graph) *Document {
-	return &Document{g: g, keys: map[string]uint32{}}
+// New returns the checker of a document whose bodies src has, by their rows in
+// the graph.
+func New(g *graph.Graph, src Source) *Checker {
+	return &Checker{g: g, src: src, held: map[int]*operations{}}
 }
 
-// Check reports why c cannot stand in the document, as a *graph.RefusedError; its
-// deps must have been added. It leaves the document as it was.
-func (d *Document) Check(c *chunk.Change) error {
-	if err := d.g.Check(c); err != nil {
+// Check reports why c cannot stand in the document. Its deps must have been
+// added. Errors are those of graph.Check, and ErrSource.
+func (k *Checker) Check(c *chunk.Change) error {
+	if err := k.g.Check(c); err != nil {
 		return err
 	}
-	d.drop()
-	if err := d.enter(c); err != nil {
-		d.drop()
-		return &graph.RefusedError{Hash: c.Hash, Reason: err.Error()}
+	ancestry := k.g.Ancestors(c.Deps)
+	own, needed := k.survey(c, ancestry)
+	if err := k.read(needed); err != nil {
+		return err
 	}
-	d.pending = c.Hash
+	v := view{Checker: k, c: c, own: own, ancestry: ancestry}
+	for i := range own.list {
+		if err := v.check(uint64(i)); err != nil {
+			return &graph.RefusedError{Hash: c.Hash, Reason: fmt.Sprintf("operation %d %v", c.StartOp+uint64(i), err)}
+		}
+	}
+	k.last = own
 	return nil
 }
 
-// Add takes in a change that Check has passed and that was added to the graph.
-func (d *Document) Add(c *chunk.Change) {
-	if d.pending != c.Hash || d.c == nil {
-		d.drop()
-		if err := d.enter(c); err != nil {
-			panic(fmt.Sprintf("check: change %s was added without being checked: %v", c.Hash, err))
-		}
+// Added says that a change was added to the graph: what is checked before it is
+// published can refer to it.
+func (k *Checker) Added(c *chunk.Change) {
+	own := k.last
+	if own == nil || own.c != c {
+		own = decode(c)
 	}
-	d.base = append(d.base, uint32(d.from))
-	d.start = append(d.start, uint32(c.StartOp))
-	d.forget()
+	k.hold(k.g.Nodes()+k.g.Unpublished()-1, own)
+	k.last = nil
 }
 
-// Skip stands in for Add where the graph took a change into quarantine: nothing
-// that stands can refer to its operations.
-func (d *Document) Skip() {
-	d.drop()
-	d.base = append(d.base, uint32(d.from))
-	d.start = append(d.start, 0)
-}
-
-// Truncate forgets all changes from node n of the graph on, after the graph has.
-func (d *Document) Truncate(n int) {
-	d.drop()
-	if n >= len(d.base) {
+// Settle says that the graph has published what was added, or truncated it.
+func (k *Checker) Settle() {
+	if k.count > keepOperations {
+		clear(k.held)
+		k.count = 0
 		return
 	}
-	d.cut(int(d.base[n]))
-	d.forget()
-	d.base, d.start = d.base[:n], d.start[:n]
-}
-
-// Operations is the number of operations in the table.
-func (d *Document) Operations() int { return d.from }
-
-// drop forgets what Check left.
-func (d *Document) drop() {
-	d.cut(d.from)
-	d.forget()
-}
-
-// cut shortens the table to n operations.
-func (d *Document) cut(n int) {
-	d.obj, d.key, d.class = d.obj[:n], d.key[:n], d.class[:n]
-}
-
-// forget ends the work on a change: what is in the table stays.
-func (d *Document) forget() {
-	d.pending, d.c, d.from = id.Hash{}, nil, len(d.obj)
-}
-
-// enter appends the operations of c to the table, checking each.
-func (d *Document) enter(c *chunk.Change) error {
-	d.c = c
-	d.ancestry = d.g.Ancestors(c.Deps)
-	if n := len(c.OtherActors) + 1; cap(d.bases) < n {
-		d.bases = make([]cursor, n)
-	} else {
-		d.bases = d.bases[:n]
-		clear(d.bases)
+	for node, o := range k.held {
+		if node >= k.g.Nodes() {
+			delete(k.held, node)
+			k.count -= len(o.list)
+		}
 	}
-	for ctr, op := range c.Ops() {
-		if err := d.enterOp(ctr, op); err != nil {
-			return fmt.Errorf("operation %d (%s) %w", ctr, op.Action, err)
+}
+
+func (k *Checker) hold(node int, o *operations) {
+	k.held[node] = o
+	k.count += len(o.list)
+}
+
+// survey decodes the operations of c and lists the nodes they refer to that are
+// not held.
+func (k *Checker) survey(c *chunk.Change, ancestry graph.Ancestry) (own *operations, needed []int) {
+	own = newOperations(c)
+	var last chunk.Ref
+	need := func(r chunk.Ref) {
+		if r.Ctr == 0 || own.holds(r) || r == last {
+			return
+		}
+		last = r
+		node, ok := ancestry.Find(c.ActorOf(r.Actor), r.Ctr)
+		if ok && k.held[node] == nil && (len(needed) == 0 || needed[len(needed)-1] != node) {
+			needed = append(needed, node)
+		}
+	}
+	for _, op := range c.Ops() {
+		own.add(op)
+		need(op.Elem)
+		for _, p := range op.Pred {
+			need(p)
+		}
+	}
+	slices.Sort(needed)
+	return own, slices.Compact(needed)
+}
+
+// read decodes the changes of published nodes.
+func (k *Checker) read(nodes []int) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	rows := make([]int64, len(nodes))
+	for i, n := range nodes {
+		rows[i] = k.g.Row(n)
+	}
+	i := 0
+	var parseErr error
+	err := k.src.Bodies(rows, func(body []byte) bool {
+		var c *chunk.Change
+		if c, parseErr = chunk.ParseChange(slices.Clone(body)); parseErr != nil {
+			return false
+		}
+		k.hold(nodes[i], decode(c))
+		i++
+		return true
+	})
+	if err = errors.Join(err, parseErr); err == nil && i < len(nodes) {
+		err = fmt.Errorf("%d of %d are not there", len(nodes)-i, len(nodes))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	return nil
+}
+
+// view is a change with what it can refer to.
+type view struct {
+	*Checker
+	c        *chunk.Change
+	own      *operations
+	ancestry graph.Ancestry
+
+	ref chunk.Ref // the last one found, and where
+	in  *operations
+}
+
+// find returns the operation that the change refers to.
+func (v *view) find(r chunk.Ref) (in *operations, i uint64, err error) {
+	switch {
+	case v.own.holds(r):
+		return v.own, r.Ctr - v.c.StartOp, nil
+	case v.in != nil && r.Actor == v.ref.Actor && r.Ctr-v.in.c.StartOp < uint64(len(v.in.list)):
+		return v.in, r.Ctr - v.in.c.StartOp, nil
+	}
+	node, ok := v.ancestry.Find(v.c.ActorOf(r.Actor), r.Ctr)
+	if !ok || v.held[node] == nil {
+		return nil, 0, fmt.Errorf("refers to operation %d, which is not among its ancestors", r.Ctr)
+	}
+	v.ref, v.in = r, v.held[node]
+	return v.in, r.Ctr - v.in.c.StartOp, nil
+}
+
+// check checks operation i of the change: that the element it names is one of its
+// list, and that what it overwrites are values under its own key.
+func (v *view) check(i uint64) error {
+	op := &v.own.list[i]
+	if op.isElem && op.elemCtr > 0 {
+		in, j, err := v.find(chunk.Ref{Actor: op.elemActor, Ctr: uint64(op.elemCtr)})
+		if err != nil {
+			return err
+		}
+		if !in.list[j].insert || in.object(j) != v.own.object(i) {
+			return fmt.Errorf("(%s) names operation %d as an element of its list, which it is not", op.action, op.elemCtr)
+		}
+	}
+	for _, p := range v.own.predsOf(i) {
+		in, j, err := v.find(p)
+		if err != nil {
+			return err
+		}
+		if !v.sameKey(i, in, j) {
+			return fmt.Errorf("(%s) overwrites operation %d, which stands under another key", op.action, p.Ctr)
+		}
+		if !in.list[j].value {
+			return fmt.Errorf("(%s) overwrites operation %d, which is no value", op.action, p.Ctr)
 		}
 	}
 	return nil
 }
 
-// find returns the place in the table of an operation that c refers to.
-func (d *Document) find(r chunk.Ref) (uint32, error) {
-	if r.Actor == 0 && r.Ctr >= d.c.StartOp {
-		return uint32(d.from) + uint32(r.Ctr-d.c.StartOp), nil
+// sameKey reports whether operation i of the change and operation j of another
+// work on the same key of the same object.
+func (v *view) sameKey(i uint64, in *operations, j uint64) bool {
+	a, b := &v.own.list[i], &in.list[j]
+	if a.isElem != b.isElem || v.own.object(i) != in.object(j) {
+		return false
 	}
-	k := &d.bases[r.Actor]
-	if !k.ok || r.Ctr < k.first || r.Ctr-k.first >= k.n {
-		node, ok := d.g.Find(d.c.ActorOf(r.Actor), r.Ctr)
-		if !ok || !d.ancestry.Has(node) {
-			return 0, fmt.Errorf("refers to operation %d of %s, which is not among its ancestors", r.Ctr, d.c.ActorOf(r.Actor))
-		}
-		end := uint32(d.from)
-		if node+1 < len(d.base) {
-			end = d.base[node+1]
-		}
-		*k = cursor{node: node, first: uint64(d.start[node]), n: uint64(end - d.base[node]), ok: true}
+	if a.isElem {
+		return v.own.element(i) == in.element(j)
 	}
-	return d.base[k.node] + uint32(r.Ctr-k.first), nil
+	return a.key == b.key
 }

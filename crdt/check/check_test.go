@@ -13,29 +13,51 @@ import (
 	"syncline/crdt/id"
 )
 
-// document is a graph and its table under test.
+// document is a graph and a checker under test, which reads bodies by their rows.
 type document struct {
-	t testing.TB
-	g *graph.Graph
-	d *Document
+	t      testing.TB
+	g      *graph.Graph
+	k      *Checker
+	bodies [][]byte
+	read   int   // bodies given
+	fail   error // of the source
 }
 
 func newDocument(t testing.TB) *document {
-	g := graph.New()
-	return &document{t, g, New(g)}
+	d := &document{t: t, g: graph.New()}
+	d.k = New(d.g, d)
+	return d
 }
 
-// add checks and adds a change, which must be accepted.
-func (d *document) add(c *chunk.Change) {
+func (d *document) Bodies(rows []int64, yield func([]byte) bool) error {
+	for _, row := range rows {
+		d.read++
+		if d.fail != nil || !yield(d.bodies[row]) {
+			break
+		}
+	}
+	return d.fail
+}
+
+// stage checks a change, which must be accepted, and adds it unpublished.
+func (d *document) stage(c *chunk.Change) {
 	d.t.Helper()
-	if err := d.d.Check(c); err != nil {
+	if err := d.k.Check(c); err != nil {
 		d.t.Fatal(err)
 	}
 	if err := d.g.Add(graph.MetaOf(c)); err != nil {
 		d.t.Fatal(err)
 	}
-	d.d.Add(c)
-	d.g.Publish(nil)
+	d.k.Added(c)
+}
+
+// add checks a change, which must be accepted, and publishes it.
+func (d *document) add(c *chunk.Change) {
+	d.t.Helper()
+	d.stage(c)
+	d.g.Publish([]int64{int64(len(d.bodies))})
+	d.bodies = append(d.bodies, c.Raw())
+	d.k.Settle()
 }
 
 func write(t testing.TB, h chunk.Header, ops ...chunk.Op) *chunk.Change {
@@ -84,7 +106,7 @@ func str(s string) chunk.Value { return chunk.Value{Type: chunk.String, Raw: []b
 // base has a map, a list of two, a text of one, a value and a counter:
 //
 //	1 m = {}   2 l = []   3,4 elements of l   5 t = ""   6 element of t
-//	7 v = "x"  8 c = counter   9 m.k = "y"   10 a mark in t
+//	7 v = "x"  8 c = counter   9 m.k = "y"   10, 11 a mark in t
 func base(d *document) *chunk.Change {
 	m, l, x := chunk.Ref{Ctr: 1}, chunk.Ref{Ctr: 2}, chunk.Ref{Ctr: 5}
 	c := write(d.t, chunk.Header{Actor: "a", Seq: 1, StartOp: 1},
@@ -98,6 +120,7 @@ func base(d *document) *chunk.Change {
 		chunk.Op{Key: "c", Action: chunk.Set, Value: chunk.Value{Type: chunk.Counter, Raw: []byte{1}}},
 		chunk.Op{Obj: m, Key: "k", Action: chunk.Set, Value: str("y")},
 		chunk.Op{Obj: x, IsElem: true, Insert: true, Action: chunk.Mark, HasMark: true, MarkName: "b", Value: str("y")},
+		chunk.Op{Obj: x, IsElem: true, Elem: chunk.Ref{Ctr: 6}, Insert: true, Action: chunk.Mark},
 	)
 	d.add(c)
 	return c
@@ -120,7 +143,7 @@ func TestRefusals(t *testing.T) {
 		{"object is a value", chunk.Op{Obj: ref(7), Key: "k", Action: chunk.Set}, "creates no object"},
 		{"map key in a list", chunk.Op{Obj: ref(2), Key: "k", Action: chunk.Set}, "key of a list"},
 		{"element of a map", chunk.Op{Obj: ref(1), IsElem: true, Insert: true, Action: chunk.Set}, "element of a map"},
-		{"object unknown", chunk.Op{Obj: ref(11), Key: "k", Action: chunk.Set}, "no ancestor"},
+		{"object unknown", chunk.Op{Obj: ref(12), Key: "k", Action: chunk.Set}, "no ancestor"},
 		{"element of another list", chunk.Op{Obj: ref(2), IsElem: true, Elem: ref(6), Insert: true, Action: chunk.Set}, "which it is not"},
 		{"element that is a map value", chunk.Op{Obj: ref(2), IsElem: true, Elem: ref(9), Insert: true, Action: chunk.Set}, "which it is not"},
 		{"pred under another key", chunk.Op{Key: "v", Action: chunk.Set, Pred: pred(8)}, "another key"},
@@ -132,8 +155,7 @@ func TestRefusals(t *testing.T) {
 		d := newDocument(t)
 		b := base(d)
 		c := write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 20, Deps: []id.Hash{b.Hash}, OtherActors: []id.Actor{"a"}}, k.op)
-		before := d.d.Operations()
-		err := d.d.Check(c)
+		err := d.k.Check(c)
 		switch {
 		case k.want == "" && err != nil:
 			t.Errorf("%s: refused: %v", k.name, err)
@@ -145,9 +167,6 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: error %q does not say %q", k.name, err, k.want)
 			}
 		}
-		if d.d.Operations() != before {
-			t.Errorf("%s: Check left %d operations, had %d", k.name, d.d.Operations(), before)
-		}
 	}
 }
 
@@ -156,33 +175,100 @@ func TestRefusals(t *testing.T) {
 func TestConcurrentOperationIsNoAncestor(t *testing.T) {
 	d := newDocument(t)
 	b := base(d)
-	d.add(write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 11, Deps: []id.Hash{b.Hash}}, chunk.Op{Key: "n", Action: chunk.MakeMap}))
+	d.add(write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 12, Deps: []id.Hash{b.Hash}}, chunk.Op{Key: "n", Action: chunk.MakeMap}))
 	c := write(t, chunk.Header{Actor: "c", Seq: 1, StartOp: 20, Deps: []id.Hash{b.Hash}, OtherActors: []id.Actor{"b"}},
-		chunk.Op{Obj: chunk.Ref{Actor: 1, Ctr: 11}, Key: "k", Action: chunk.Set})
-	if err := d.d.Check(c); err == nil {
+		chunk.Op{Obj: chunk.Ref{Actor: 1, Ctr: 12}, Key: "k", Action: chunk.Set})
+	if err := d.k.Check(c); err == nil {
 		t.Error("accepted")
 	}
 }
 
-func TestTruncate(t *testing.T) {
+// Changes that are checked before the ones they refer to are published see them,
+// and do not any more once those were truncated.
+func TestUnpublishedChangesAreSeen(t *testing.T) {
 	d := newDocument(t)
 	b := base(d)
 	next := func(v string) *chunk.Change {
-		return write(t, chunk.Header{Actor: "a", Seq: 2, StartOp: 11, Deps: []id.Hash{b.Hash}}, chunk.Op{Key: "v", Action: chunk.Set, Value: str(v), Pred: []chunk.Ref{{Ctr: 7}}})
+		return write(t, chunk.Header{Actor: "a", Seq: 2, StartOp: 12, Deps: []id.Hash{b.Hash}}, chunk.Op{Key: "v", Action: chunk.Set, Value: str(v), Pred: []chunk.Ref{{Ctr: 7}}})
 	}
-	c := next("1")
-	if err := d.d.Check(c); err != nil {
-		t.Fatal(err)
+	on := func(c *chunk.Change, key string) *chunk.Change {
+		return write(t, chunk.Header{Actor: "a", Seq: 3, StartOp: 13, Deps: []id.Hash{c.Hash}}, chunk.Op{Key: key, Action: chunk.Set, Pred: []chunk.Ref{{Ctr: 12}}})
 	}
-	if err := d.g.Add(graph.MetaOf(c)); err != nil {
-		t.Fatal(err)
+	first := next("1")
+	d.stage(first)
+	if err := d.k.Check(on(first, "c")); err == nil {
+		t.Error("what is not published was overwritten under another key")
 	}
-	d.d.Add(c)
+	d.stage(on(first, "v"))
 	d.g.Truncate()
-	d.d.Truncate(d.g.Nodes())
-	if n := d.d.Operations(); n != 10 {
-		t.Errorf("%d operations are left, want 10", n)
+	d.k.Settle()
+	second := next("2")
+	d.add(second)
+	d.add(on(second, "v"))
+}
+
+// A check reads the changes that hold what a change refers to, each once, and what
+// was just used not again.
+func TestReadsWhatIsReferredTo(t *testing.T) {
+	d := newDocument(t)
+	deps := []id.Hash{base(d).Hash}
+	for i := range uint64(3000) {
+		ops := []chunk.Op{{Key: "v", Action: chunk.Set, Value: str("x"), Pred: []chunk.Ref{{Ctr: 7}}}}
+		if i > 0 {
+			ops[0].Pred[0].Ctr = 11 + i
+		}
+		c := write(t, chunk.Header{Actor: "a", Seq: i + 2, StartOp: 12 + i, Deps: deps}, ops...)
+		d.add(c)
+		deps = []id.Hash{c.Hash}
 	}
-	d.add(next("2"))
-	d.add(write(t, chunk.Header{Actor: "a", Seq: 3, StartOp: 12, Deps: d.g.Heads()}, chunk.Op{Key: "v", Action: chunk.Set, Pred: []chunk.Ref{{Ctr: 11}}}))
+	if d.read > 10 {
+		t.Errorf("%d bodies were read for edits on top of each other", d.read)
+	}
+	if n := len(d.k.held); n > keepOperations {
+		t.Errorf("%d changes are held", n)
+	}
+}
+
+// What cannot be read says nothing about the change.
+func TestSourceFails(t *testing.T) {
+	d := newDocument(t)
+	b := base(d)
+	clear(d.k.held)
+	c := write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 12, Deps: []id.Hash{b.Hash}, OtherActors: []id.Actor{"a"}},
+		chunk.Op{Key: "v", Action: chunk.Set, Pred: []chunk.Ref{{Actor: 1, Ctr: 7}}})
+	d.fail = errors.New("disk gone")
+	err := d.k.Check(c)
+	var refused *graph.RefusedError
+	if !errors.Is(err, ErrSource) || !errors.Is(err, d.fail) || errors.As(err, &refused) {
+		t.Errorf("a source that fails: %v", err)
+	}
+	d.fail = nil
+	d.add(c)
+}
+
+// BenchmarkCheck checks one edit on top of a long text, of which the neighbours
+// were typed long ago.
+func BenchmarkCheck(b *testing.B) {
+	d := newDocument(b)
+	c := write(b, chunk.Header{Actor: "a", Seq: 1, StartOp: 1}, chunk.Op{Key: "t", Action: chunk.MakeText})
+	d.add(c)
+	edit := func(seq, elem uint64) *chunk.Change {
+		op := chunk.Op{Obj: chunk.Ref{Ctr: 1}, IsElem: true, Elem: chunk.Ref{Ctr: elem}, Insert: true, Action: chunk.Set, Value: str("x")}
+		return write(b, chunk.Header{Actor: "a", Seq: seq, StartOp: seq, Deps: d.g.Heads()}, op)
+	}
+	for i := range uint64(2000) {
+		at := i + 1
+		if i == 0 {
+			at = 0
+		}
+		d.add(edit(i+2, at))
+	}
+	c = edit(2002, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(d.k.held)
+		if err := d.k.Check(c); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -12,10 +12,10 @@ import (
 // every object it works on was made by an ancestor, or earlier in the change, and
 // is of the kind that the key asks for; and every operation that it names (object,
 // element, predecessor) lies among the operations of an ancestor, or earlier in
-// the change. Its deps must be there, published or not.
+// the change. Its deps must be there, published or not. What those operations are
+// is for package check, which begins with this.
 //
-// That is what stock clients need to be protected from, at a cost that a relay
-// can bear: it grows with the change, not with the document. The answer depends on
+// The cost grows with the change, not with the document. The answer depends on
 // the change and its ancestors alone, so that all replicas agree. The errors are
 // those of Add.
 func (g *Graph) Check(c *chunk.Change) error {
