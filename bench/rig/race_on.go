@@ -1,0 +1,6 @@
+//go:build race
+
+package rig
+
+// raceDetector says whether the processes run under the race detector.
+const raceDetector = true
