@@ -39,13 +39,16 @@ func (ds *desks) post(ctx context.Context, doc id.Document, in any, cost int64) 
 		if err != nil {
 			return err
 		}
-		if err := d.space.Acquire(ctx, cost); err != nil {
+		// What costs nothing, as our own operations, does not wait behind the rest.
+		if cost > 0 && d.space.Acquire(ctx, cost) != nil {
 			return context.Cause(ctx)
 		}
 		if d.put(parcel{in: in, cost: cost}) {
 			return nil
 		}
-		d.space.Release(cost)
+		if cost > 0 {
+			d.space.Release(cost)
+		}
 		select {
 		case <-d.done:
 		case <-ctx.Done():

@@ -346,7 +346,6 @@ func TestAWorkspaceBringsItsDocuments(t *testing.T) {
 func TestPendingChangesAreCounted(t *testing.T) {
 	r := serveRelay(t)
 	p := newPeer(t, r.url)
-	stop := run(t, p)
 	d := create(t, p)
 	do(t, d, note("a"))
 	pending := func() int {
@@ -354,21 +353,34 @@ func TestPendingChangesAreCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range s.Documents[0].Pending {
-			return n
-		}
-		return 0
+		return s.Remotes[0].Pending
 	}
 	connected := func() bool {
 		s, err := p.Status(bounded(t))
 		return err == nil && s.Remotes[0].State == LinkConnected
 	}
+	if n := pending(); n != 1 {
+		t.Errorf("%d changes pending before the first connection, want 1", n)
+	}
+	stop := run(t, p)
 	until(t, "all is acknowledged", []*Document{d}, func() bool { return connected() && pending() == 0 })
 	stop()
 	do(t, d, note("b"))
 	do(t, d, note("c"))
 	if n := pending(); n != 2 {
 		t.Errorf("%d changes pending, want 2", n)
+	}
+	// That is known after another start, too, before anything is reached.
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p = openPeer(t, p.Path(), remotes(testOptions(), r.url))
+	d, err := p.OpenDocument(bounded(t), d.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := pending(); n != 2 {
+		t.Errorf("%d changes pending after another start, want 2", n)
 	}
 	run(t, p)
 	until(t, "all is acknowledged again", []*Document{d}, func() bool { return connected() && pending() == 0 })

@@ -29,7 +29,8 @@ type DocumentStatus struct {
 	// Quarantined are changes that are kept and not part of the document.
 	Quarantined []QuarantinedChange
 	// Pending is how many of the document's changes a remote is not known to have,
-	// by its storage id; only remotes are listed that lack some.
+	// by its storage id, or "" for those that were never reached; only remotes are
+	// listed that lack some.
 	Pending map[string]int
 }
 
@@ -50,6 +51,7 @@ type RemoteStatus struct {
 	Next      time.Time // of the next attempt, when waiting
 	PeerID    string    // what it called itself last, "" before the first connection
 	StorageID string
+	Pending   int // changes that it is not known to have, over all documents
 	Traffic
 }
 
@@ -75,16 +77,17 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	remotes := map[string]bool{}
+	remotes := map[string]bool{} // by storage id
 	p.mu.Lock()
 	links := slices.Clone(p.links)
 	p.mu.Unlock()
 	for _, l := range links {
 		r := l.status()
-		s.Remotes = append(s.Remotes, r)
-		if r.StorageID != "" {
-			remotes[r.StorageID] = true
+		if r.StorageID == "" {
+			r.StorageID = p.storageOf(ctx, r.URL)
 		}
+		s.Remotes = append(s.Remotes, r)
+		remotes[r.StorageID] = true
 	}
 	for _, c := range p.connections() {
 		if !c.dialed {
@@ -101,6 +104,9 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 			return s, err
 		}
 		s.Documents = append(s.Documents, d)
+		for i := range s.Remotes {
+			s.Remotes[i].Pending += d.Pending[s.Remotes[i].StorageID]
+		}
 	}
 	return s, nil
 }
@@ -128,27 +134,26 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 	if err != nil {
 		return d, err
 	}
+	if info.Changes == 0 {
+		return d, nil
+	}
 	lacking := map[string][]id.Hash{} // what is shared
 	for remote := range remotes {
-		state, err := p.store.SyncState(ctx, info.ID, remote)
+		shared, err := p.shared(ctx, info.ID, remote)
 		if err != nil {
 			return d, err
 		}
-		shared, err := session.Shared(state)
-		if err != nil {
-			shared = nil // nothing was saved
-		}
-		if !slices.Equal(shared, info.Heads) {
+		if len(shared) == 0 || !slices.Equal(shared, info.Heads) {
 			lacking[remote] = shared
 		}
 	}
-	if len(lacking) == 0 || info.Changes == 0 {
+	if len(lacking) == 0 {
 		return d, nil
 	}
 	err = p.ask(ctx, info.ID, func(desk *desk) error {
 		for remote, shared := range lacking {
 			for _, m := range desk.r.order {
-				if m.remote == remote && m.session != nil {
+				if remote != "" && m.remote == remote && m.session != nil {
 					shared = append(slices.Clone(shared), m.session.Acked()...)
 				}
 			}
@@ -162,4 +167,22 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 		return nil
 	})
 	return d, err
+}
+
+// shared is what a remote was known to have of a document when that was last
+// saved.
+func (p *Peer) shared(ctx context.Context, doc id.Document, remote string) ([]id.Hash, error) {
+	if remote == "" {
+		return nil, nil
+	}
+	state, err := p.store.SyncState(ctx, doc, remote)
+	if err != nil || state == nil {
+		return nil, err
+	}
+	shared, err := session.Shared(state)
+	if err != nil {
+		p.o.Log.Warn("saved sync state ignored", "doc", doc.String(), "err", err)
+		return nil, nil
+	}
+	return shared, nil
 }
