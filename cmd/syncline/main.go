@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,14 +29,14 @@ func main() {
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	root := rootCommand()
-	root.SetArgs(args)
+	root.SetArgs(operandsApart(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, "syncline:", err)
+	fmt.Fprintln(stderr, "syncline:", oneLine(err))
 	if _, failed := errors.AsType[*failure](err); failed {
 		return 1
 	}
@@ -53,14 +54,23 @@ func rootCommand() *cobra.Command {
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().String("log-level", "info", "what to log: debug, info, warn or error")
+	root.PersistentFlags().String("log-level", "info", "what to log: debug, info, warn or error (SYNCLINE_LOG_LEVEL)")
+	// Help fits a terminal of 80 columns.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	root.AddCommand(
 		demoCommand(),
+		docCommand(),
+		opCommand(),
+		peerCommand(),
 		relayCommand(),
+		syncCommand(),
 		versionCommand(),
 	)
 	return root
 }
+
+// oneLine is an error in one line: those of several causes have one for each.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // failure is an error of the work, as against one of the command line.
 type failure struct{ err error }

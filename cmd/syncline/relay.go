@@ -25,8 +25,8 @@ func relayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "Keep and forward changes between peers",
-		Long: "Serve the automerge-repo WebSocket protocol: keep every change of every document that\n" +
-			"peers bring, and forward it to the others. Runs until it is interrupted.",
+		Long: "Serve the automerge-repo WebSocket protocol: keep every change of every document\n" +
+			"that peers bring, and forward it to the others. Runs until it is interrupted.",
 		Example: "  syncline relay --listen 127.0.0.1:3030 --data ./relay-data",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

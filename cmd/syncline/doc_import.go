@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"syncline/crdt"
+	"syncline/crdt/check"
+	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
+	"syncline/crdt/id"
+	"syncline/peer"
+)
+
+func docImportCommand(f *file) *cobra.Command {
+	var fromJSON bool
+	var into string
+	cmd := &cobra.Command{
+		Use:   "import --db FILE [--json] [--doc DOC] FILE|-",
+		Short: "Make a document of a saved one, or of JSON, and print its URL",
+		Long: "Make a document of one that Automerge has saved, with its whole history, and\n" +
+			"print its URL. - reads standard input.\n\n" +
+			"With --json it is made of an object of collections of entities, in one change:\n" +
+			"strings become text, whole numbers integers, {\"$counter\": 1} a counter,\n" +
+			"{\"$time\": \"2006-01-02T15:04:05Z\"} a time, {\"$bytes\": \"base64\"} bytes.\n\n" +
+			"With --doc, the changes are added to that document, which is made if it is not\n" +
+			"there: so an export comes back under its own URL.",
+		Example: "  syncline doc import --db notes.db notes.automerge\n" +
+			"  echo '{\"items\": {\"milk\": {\"text\": \"Milk\"}}}' |\n" +
+			"    syncline doc import --db notes.db --json -",
+		Args: operands("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			log, err := warnings(cmd)
+			if err != nil {
+				return err
+			}
+			var doc id.Document
+			switch {
+			case into != "" && fromJSON:
+				return errors.New("--doc takes changes, not --json: syncline op adds to a document")
+			case into != "":
+				if doc, err = parseDocument(into); err != nil {
+					return err
+				}
+			}
+			b, err := input(cmd, args[0])
+			if err != nil {
+				return failed(err)
+			}
+			// All is looked at before anything is made.
+			in := importing{name: args[0], into: doc}
+			if fromJSON {
+				in.ops, err = entitiesOf(b)
+			} else {
+				in.bytes = b
+				in.changes, err = savedChanges(b)
+			}
+			if err != nil {
+				return failed(fmt.Errorf("%s: %w", in.name, err))
+			}
+			return f.use(cmd, madeIfNeeded, peer.Options{Log: log}, func(ctx context.Context, p *peer.Peer) error {
+				d, err := in.run(ctx, p)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), d.URL())
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&fromJSON, "json", false, "the file is JSON (SYNCLINE_JSON)")
+	cmd.Flags().StringVar(&into, "doc", "", "`DOC` to add the changes to, instead of a new one (SYNCLINE_DOC)")
+	return cmd
+}
+
+// input reads a file, or standard input for -.
+func input(cmd *cobra.Command, name string) ([]byte, error) {
+	if name == "-" {
+		b, err := io.ReadAll(cmd.InOrStdin())
+		if err != nil {
+			return nil, fmt.Errorf("cannot read standard input: %w", cause(err))
+		}
+		return b, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", name, cause(err))
+	}
+	return b, nil
+}
+
+// importing is what becomes a document: changes, or operations.
+type importing struct {
+	name    string
+	into    id.Document // zero: a new one
+	bytes   []byte
+	changes []*chunk.Change
+	ops     []crdt.Operation
+}
+
+func (in *importing) run(ctx context.Context, p *peer.Peer) (*peer.Document, error) {
+	if in.changes == nil {
+		d, err := p.Create(ctx)
+		if err != nil || len(in.ops) == 0 {
+			return d, err
+		}
+		_, err = d.Do(ctx, in.ops...)
+		return d, err
+	}
+	var there []*chunk.Change
+	if in.into != (id.Document{}) {
+		d, err := p.OpenDocument(ctx, in.into)
+		if err == nil {
+			there, err = d.Changes(ctx)
+		}
+		if err != nil && !errors.Is(err, peer.ErrUnknown) {
+			return nil, err
+		}
+	}
+	if err := fit(there, in.changes); err != nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	var d *peer.Document
+	var err error
+	if in.into == (id.Document{}) {
+		d, err = p.Create(ctx)
+	} else {
+		d, err = p.Fetch(ctx, in.into)
+	}
+	if err == nil {
+		_, err = p.Import(ctx, d.ID(), in.bytes)
+	}
+	return d, err
+}
+
+// savedChanges reads a saved document.
+func savedChanges(b []byte) ([]*chunk.Change, error) {
+	changes, err := chunk.ParseChunks(b)
+	if err != nil {
+		return nil, fmt.Errorf("not a document that Automerge has saved: %w", err)
+	}
+	if len(changes) == 0 {
+		return nil, errors.New("there are no changes in it")
+	}
+	return changes, nil
+}
+
+// fit checks that changes make a document, together with those that are there.
+func fit(there, changes []*chunk.Change) error {
+	all := bodies(slices.Concat(there, changes))
+	g := graph.New()
+	checker := check.New(g, all)
+	waiting := map[id.Hash][]int{} // by a change that they depend on
+	blocked := 0
+	for i := range all {
+		ready := []int{i}
+		for len(ready) > 0 {
+			n := ready[0]
+			c := all[n]
+			ready = ready[1:]
+			if g.Contains(c.Hash) {
+				continue
+			}
+			if j := slices.IndexFunc(c.Deps, func(h id.Hash) bool { return !g.Contains(h) }); j >= 0 {
+				waiting[c.Deps[j]] = append(waiting[c.Deps[j]], n)
+				blocked++
+				continue
+			}
+			if err := checker.Check(c); err != nil {
+				return fmt.Errorf("its changes do not fit together: %w", err)
+			}
+			m := graph.MetaOf(c)
+			m.Row = int64(n)
+			if err := g.Add(m); err != nil {
+				return err
+			}
+			checker.Added(c)
+			if g.Unpublished() == checkTogether {
+				g.Publish(nil)
+				checker.Settle()
+			}
+			ready = append(ready, waiting[c.Hash]...)
+			blocked -= len(waiting[c.Hash])
+			delete(waiting, c.Hash)
+		}
+	}
+	if blocked > 0 {
+		return fmt.Errorf("it is not whole: %d of its changes build on changes that it does not have", blocked)
+	}
+	return nil
+}
+
+// checkTogether is how many changes are checked before their operations are let go
+// of.
+const checkTogether = 4096
+
+// bodies are changes for a checker to read again, by their places.
+type bodies []*chunk.Change
+
+// Bodies implements check.Source.
+func (b bodies) Bodies(rows []int64, yield func([]byte) bool) error {
+	for _, row := range rows {
+		if !yield(b[row].Raw()) {
+			break
+		}
+	}
+	return nil
+}
+
+// entitiesOf turns an object of collections of entities into operations that make
+// them, and tries these.
+func entitiesOf(b []byte) ([]crdt.Operation, error) {
+	const want = `want an object of collections of entities, like {"items": {"milk": {"text": "Milk"}}}`
+	var collections map[string]json.RawMessage
+	if err := json.Unmarshal(b, &collections); err != nil {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return nil, errors.New(want)
+		}
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if collections == nil {
+		return nil, errors.New(want)
+	}
+	var ops []crdt.Operation
+	for _, name := range slices.Sorted(maps.Keys(collections)) {
+		var entities map[string]json.RawMessage
+		if json.Unmarshal(collections[name], &entities) != nil || entities == nil {
+			return nil, fmt.Errorf("%q is not a collection: %s", name, want)
+		}
+		for _, entity := range slices.Sorted(maps.Keys(entities)) {
+			fields, err := crdt.ParseFields(entities[entity])
+			if err != nil {
+				return nil, fmt.Errorf("%s/%s: %w", name, entity, err)
+			}
+			ops = append(ops, crdt.Create(name, entity, fields))
+		}
+	}
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	trial := crdt.New(crdt.MintActor(nil, id.NewDocument()))
+	defer trial.Close()
+	if _, err := trial.Do(time.Now(), ops...); err != nil {
+		return nil, operationError(err)
+	}
+	return ops, nil
+}
