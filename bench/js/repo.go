@@ -153,6 +153,11 @@ func (c *Client) Change(ctx context.Context, doc string, ops ...Op) ([]string, e
 	return c.heads(ctx, "change", map[string]any{"doc": doc, "ops": ops})
 }
 
+// Random makes count random changes, chosen by seed, and returns the heads then.
+func (c *Client) Random(ctx context.Context, doc string, seed uint64, count int) ([]string, error) {
+	return c.heads(ctx, "random", map[string]any{"doc": doc, "seed": uint32(seed), "count": count})
+}
+
 func (c *Client) heads(ctx context.Context, method string, params map[string]any) ([]string, error) {
 	var s State
 	err := c.call(ctx, method, params, &s)

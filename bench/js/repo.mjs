@@ -7,6 +7,7 @@ import { generateAutomergeUrl, parseAutomergeUrl } from "@automerge/automerge-re
 import { Client } from "./client.mjs"
 import { perform } from "./ops.mjs"
 import { bytes, serve, strays } from "./protocol.mjs"
+import { Random, step } from "./random.mjs"
 import { dump, toJSON } from "./values.mjs"
 
 const clients = new Map()
@@ -68,6 +69,13 @@ serve({
   change: ({ client: id, doc, ops }) => {
     const c = client(id)
     c.handle(doc).change(d => perform(d, ops))
+    return state(c, c.handle(doc))
+  },
+  /** Makes count random changes, chosen by seed. */
+  random: ({ client: id, doc, seed, count }) => {
+    const c = client(id)
+    const r = new Random(BigInt(seed))
+    for (let i = 0; i < count; i++) c.handle(doc).update(before => step(r, before))
     return state(c, c.handle(doc))
   },
   dump: ({ client: id, doc }) => dump(client(id).handle(doc).doc()),

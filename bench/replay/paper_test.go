@@ -84,7 +84,8 @@ func typePaper(t *testing.T, tr *trace.Trace, perChange int) {
 
 	counts, out, in := rig.Get(relay.Counts())(t), rig.Get(typist.Traffic())(t), rig.Get(reader.Traffic())(t)
 	traffic := rig.Get(stock.Traffic(ctx))(t)
-	t.Logf("relay: %s in, %s out, %d changes in, %d out, %v", rig.MB(counts.BytesIn), rig.MB(counts.BytesOut), counts.ChangesIn, counts.ChangesOut, relay.Usage())
+	t.Logf("relay: %s in, %s out, %d changes in, %d out, %d connections of which %d overflowed, %v",
+		rig.MB(counts.BytesIn), rig.MB(counts.BytesOut), counts.ChangesIn, counts.ChangesOut, counts.Connections, counts.Overflows, relay.Usage())
 	t.Logf("typist: %s sent, %s received, %v", rig.MB(out.BytesOut), rig.MB(out.BytesIn), typist.Usage())
 	t.Logf("reader: %s sent, %s received, %v", rig.MB(in.BytesOut), rig.MB(in.BytesIn), reader.Usage())
 	t.Logf("stock client: %s sent, %s received in %d messages over %d connections, %v",

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -106,7 +108,9 @@ func (p *player) serve(path string) (string, error) {
 		return "", err
 	}
 	p.ends = append(p.ends, store.Close)
-	if p.relay, err = relay.New(relay.Options{Store: store}); err != nil {
+	// What it has to say of its connections belongs into the test's log.
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if p.relay, err = relay.New(relay.Options{Store: store, Log: log}); err != nil {
 		return "", err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -130,7 +134,7 @@ func (p *player) background(f func(context.Context) error) {
 
 func (p *player) counts(none) (Counts, error) {
 	c := p.relay.Counters()
-	return Counts{c.BytesIn, c.BytesOut, c.ChangesIn, c.ChangesOut}, nil
+	return Counts{c.BytesIn, c.BytesOut, c.ChangesIn, c.ChangesOut, c.Connections, c.Overflows}, nil
 }
 
 func (p *player) open(o PeerOptions) (_ none, err error) {
@@ -201,13 +205,9 @@ func (p *player) waitHeads(x docHeads) (none, error) {
 	if err != nil {
 		return none{}, err
 	}
-	heads := make([]id.Hash, 0, len(x.Heads))
-	for _, s := range x.Heads {
-		h, err := id.ParseHash(s)
-		if err != nil {
-			return none{}, err
-		}
-		heads = append(heads, h)
+	heads, err := Unhex(x.Heads)
+	if err != nil {
+		return none{}, err
 	}
 	return none{}, WaitHeads(p.ctx, d, heads)
 }

@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"net"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"syncline/crdt"
 	"syncline/crdt/id"
 	"syncline/peer"
 	"syncline/relay"
@@ -152,4 +154,36 @@ func Hex(heads []id.Hash) []string {
 		out = append(out, hex.EncodeToString(h[:]))
 	}
 	return out
+}
+
+// WaitHas waits until a document holds the given changes.
+func WaitHas(ctx context.Context, d *peer.Document, hashes []id.Hash) error {
+	for {
+		changed := d.Changed()
+		err := d.Read(ctx, func(c *crdt.Document) error {
+			_, err := c.At(hashes)
+			return err
+		})
+		if !errors.Is(err, crdt.ErrUnknownHeads) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Unhex reads heads as JavaScript has them.
+func Unhex(heads []string) ([]id.Hash, error) {
+	out := make([]id.Hash, 0, len(heads))
+	for _, s := range heads {
+		h, err := id.ParseHash(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, nil
 }

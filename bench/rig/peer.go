@@ -33,7 +33,10 @@ func StartRelay(t testing.TB) *Relay {
 }
 
 // Counts is what a relay has received and sent.
-type Counts struct{ BytesIn, BytesOut, ChangesIn, ChangesOut int64 }
+type Counts struct {
+	BytesIn, BytesOut, ChangesIn, ChangesOut int64
+	Connections, Overflows                   int64
+}
 
 // Counts reads the relay's counters.
 func (r *Relay) Counts() (c Counts, err error) { return c, r.call("counts", nil, &c) }

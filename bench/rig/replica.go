@@ -16,15 +16,25 @@ import (
 type Replica struct {
 	*crdt.Document
 	graph   *graph.Graph
-	checker *check.Document
+	checker *check.Checker
 	changes []*chunk.Change // by row of the graph, so deps first
 }
 
 // NewReplica returns an empty document that is edited as the given actor.
 func NewReplica(actor id.Actor) *Replica {
 	r := &Replica{Document: crdt.New(actor), graph: graph.New()}
-	r.checker = check.New(r.graph)
+	r.checker = check.New(r.graph, r)
 	return r
+}
+
+// Bodies makes the replica the source of its checker.
+func (r *Replica) Bodies(rows []int64, yield func(body []byte) bool) error {
+	for _, row := range rows {
+		if !yield(r.changes[row].Raw()) {
+			break
+		}
+	}
+	return nil
 }
 
 // Changes lists what the document is made of, deps first. It must not be modified.
@@ -94,8 +104,9 @@ func (r *Replica) keep(c *chunk.Change) error {
 	if err := r.graph.Add(graph.MetaOf(c)); err != nil {
 		return err
 	}
-	r.checker.Add(c)
+	r.checker.Added(c)
 	r.graph.Publish([]int64{int64(len(r.changes))})
+	r.checker.Settle()
 	r.changes = append(r.changes, c)
 	return nil
 }
