@@ -76,6 +76,53 @@ func TestNoOperationThatHasReturnedIsLostByAKill(t *testing.T) {
 	checkActors(t, d)
 }
 
+func TestAnotherProcessWritesToTheSameFileAndIsKilled(t *testing.T) {
+	r := serveRelay(t)
+	path := filepath.Join(t.TempDir(), "peer.db")
+	running := openPeer(t, path, remotes(testOptions(), r.url))
+	far := newPeer(t, r.url)
+	run(t, running)
+	run(t, far)
+	a := create(t, running)
+	do(t, a, note("first"))
+	f := fetch(t, far, a.ID())
+	converge(t, a, f)
+	var returned []string
+	for range 2 {
+		lines, cmd := startChild(t, "write", childPath+"="+path, childDoc+"="+a.ID().String())
+		for i := range 40 {
+			line, ok := <-lines
+			if !ok {
+				t.Fatal("the child ended by itself")
+			}
+			returned = append(returned, line)
+			if i%4 == 0 { // both write, and so does somebody far away
+				do(t, a, note("here "+line))
+				do(t, f, note("far "+line))
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range lines {
+			returned = append(returned, line)
+		}
+		cmd.Wait()
+	}
+	until(t, "all that the child has written is at the far end", []*Document{f}, func() bool {
+		notes, err := f.Collection(bounded(t), "notes")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(returned, func(name string) bool { return notes[name] == nil })
+	})
+	converge(t, a, f)
+	checkActors(t, f)
+	if q := quarantineOf(t, running, a.ID()); len(q) > 0 {
+		t.Errorf("quarantine %+v", q)
+	}
+}
+
 // follower is a peer in a child that follows a document of this process.
 type follower struct {
 	t    *testing.T
