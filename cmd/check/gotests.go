@@ -75,7 +75,7 @@ func benchmarks(ctx context.Context, c *checker) error {
 }
 
 func fuzzCommand(o options) string {
-	return fmt.Sprintf("go test -run '^$' -fuzz '^EACH$' -fuzztime %v PACKAGE", o.fuzzTime)
+	return fmt.Sprintf("go test -run '^$' -fuzz '^EACH$' -fuzztime %v -fuzzminimizetime 10x PACKAGE", o.fuzzTime)
 }
 
 // fuzz runs each fuzz target by itself, as go test wants it.
@@ -101,7 +101,7 @@ func fuzz(ctx context.Context, c *checker) error {
 	}
 	for _, t := range targets {
 		begun := time.Now()
-		args := []string{"test", "-run", "^$", "-fuzz", "^" + t.name + "$", "-fuzztime", c.options.fuzzTime.String(), t.pkg}
+		args := []string{"test", "-run", "^$", "-fuzz", "^" + t.name + "$", "-fuzztime", c.options.fuzzTime.String(), "-fuzzminimizetime", "10x", t.pkg}
 		out, err := c.output(ctx, "go", args...)
 		if err != nil && ctx.Err() == nil && endOfTimeAlone(err.Error()) {
 			out, err = c.output(ctx, "go", args...)
