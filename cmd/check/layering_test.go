@@ -38,7 +38,7 @@ var layers = []layer{
 	{pkg: "storage/...", may: []string{"crdt/id"}},
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
-	{pkg: "relay", may: []string{"relay/wire", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/session"}},
+	{pkg: "relay", may: []string{"relay/wire", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
 	{pkg: "peer/...", may: []string{"relay/wire", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it
 	{pkg: "bench/...", may: []string{"bench/...", "peer/...", "relay/...", "storage/...", "crdt/..."}},
