@@ -12,7 +12,7 @@ import (
 	"syncline/crdt/id"
 )
 
-var jsMutantsFlag = flag.Int("js-mutants", 0, "mutated histories that are given to @automerge/automerge; some 40 a second")
+var jsMutantsFlag = flag.Int("js-mutants", 300, "mutated histories that are given to @automerge/automerge; some 300 a second")
 
 // javaScriptDefects are errors that @automerge/automerge 3.5.0 gives on honest
 // histories of automerge-go too: on some increments of a counter in a list, and of
@@ -24,9 +24,6 @@ var javaScriptDefects = []string{"_am_raw_value_", "cannot increment a non-numer
 //
 //	go test ./crdt -run TestMutantsInJavaScript -js-mutants 10000 -seed 7 -timeout 1h
 func TestMutantsInJavaScript(t *testing.T) {
-	if *jsMutantsFlag == 0 {
-		t.Skip("takes minutes: run it with -js-mutants 10000")
-	}
 	js.Require(t)
 	pool := basePool(t, *seedFlag)
 	ctx := context.Background()
