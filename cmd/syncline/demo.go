@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,7 +64,7 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	d.say("A relay listens on ws://%s and keeps its journal in %s.\n", d.addr, dir)
+	d.say("A relay listens on ws://%s, for native peers and browsers alike,\nand keeps its journal in %s.\n", d.addr, dir)
 
 	ada, err := d.client(ctx, "Ada", "")
 	if err != nil {
@@ -83,6 +84,15 @@ func runDemo(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
 	}
 	return d.later(ctx, ada)
 }
+
+const demoEnd = `
+Three peers converged, and no one of them was in charge. To keep a relay:
+  syncline relay --listen 127.0.0.1:3030 --data DIR
+A browser, or any automerge-repo app, is connected to it by
+  new BrowserWebSocketClientAdapter("ws://127.0.0.1:3030")
+and a file of documents by
+  syncline peer --db FILE --to ws://127.0.0.1:3030
+`
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format, args...) }
 
@@ -242,11 +252,14 @@ func (d *demo) apart(ctx context.Context, ada, ben *client) error {
 	if err := d.converge(ctx, start, ada, ben); err != nil {
 		return err
 	}
-	doc, err := ada.doc.JSON(ctx)
+	items, err := ada.doc.Collection(ctx, "items")
 	if err != nil {
 		return err
 	}
-	d.say("  Nobody's edit is lost:\n  %s\n", doc)
+	d.say("  Nobody's edit is lost:\n")
+	for _, name := range slices.Sorted(maps.Keys(items)) {
+		d.say("    %-8s %s\n", name, crdt.AppendJSON(nil, items[name]))
+	}
 	return errors.Join(ada.offline(), ben.offline())
 }
 
@@ -270,7 +283,7 @@ func (d *demo) later(ctx context.Context, ada *client) (err error) {
 	if err := d.converge(ctx, start, ada, cleo); err != nil {
 		return err
 	}
-	d.say("\nThree peers converged, and no one of them was in charge. To keep a relay:\n  syncline relay --listen 127.0.0.1:3030 --data DIR\n")
+	d.say(demoEnd)
 	return cleo.offline()
 }
 

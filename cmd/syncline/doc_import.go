@@ -64,6 +64,9 @@ func docImportCommand(f *file) *cobra.Command {
 				in.bytes = b
 				in.changes, err = savedChanges(b)
 			}
+			if err == nil && (into == "" || f.find() != nil) {
+				err = fit(nil, in.changes)
+			}
 			if err != nil {
 				return failed(fmt.Errorf("%s: %w", in.name, err))
 			}
@@ -116,30 +119,30 @@ func (in *importing) run(ctx context.Context, p *peer.Peer) (*peer.Document, err
 		_, err = d.Do(ctx, in.ops...)
 		return d, err
 	}
-	var there []*chunk.Change
-	if in.into != (id.Document{}) {
-		d, err := p.OpenDocument(ctx, in.into)
-		if err == nil {
-			there, err = d.Changes(ctx)
-		}
-		if err != nil && !errors.Is(err, peer.ErrUnknown) {
-			return nil, err
-		}
-	}
-	if err := fit(there, in.changes); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.name, err)
-	}
-	var d *peer.Document
-	var err error
-	if in.into == (id.Document{}) {
-		d, err = p.Create(ctx)
-	} else {
-		d, err = p.Fetch(ctx, in.into)
-	}
+	d, err := in.document(ctx, p)
 	if err == nil {
 		_, err = p.Import(ctx, d.ID(), in.bytes)
 	}
 	return d, err
+}
+
+// document is what the changes go into, once it is clear that they do.
+func (in *importing) document(ctx context.Context, p *peer.Peer) (*peer.Document, error) {
+	if in.into == (id.Document{}) {
+		return p.Create(ctx)
+	}
+	var there []*chunk.Change
+	d, err := p.OpenDocument(ctx, in.into)
+	if err == nil {
+		there, err = d.Changes(ctx)
+	}
+	if err != nil && !errors.Is(err, peer.ErrUnknown) {
+		return nil, err
+	}
+	if err := fit(there, in.changes); err != nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	return p.Fetch(ctx, in.into)
 }
 
 // savedChanges reads a saved document.

@@ -135,7 +135,7 @@ func (s *syncing) round(ctx context.Context, timeout time.Duration) error {
 		}
 		// What the last one has brought, the first may lack.
 		after, err := s.changes(ctx)
-		again = len(s.remotes) > 1 && len(errs) == 0 && err == nil && after != before
+		again = len(s.remotes) > 1 && err == nil && after != before
 	}
 	return errors.Join(errors.Join(errs...), s.print(context.WithoutCancel(ctx), all, false))
 }
