@@ -10,7 +10,7 @@ import (
 func TestMain(m *testing.M) { rig.Main(m) }
 
 // open reads a trace, or skips the test if it is not on this machine.
-func open(t *testing.T, name string) *trace.Trace {
+func open(t testing.TB, name string) *trace.Trace {
 	t.Helper()
 	path, err := trace.Path(name)
 	if err != nil {

@@ -48,7 +48,7 @@ func Conditions() string {
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
 		parts = append(parts, "load "+strings.Join(strings.Fields(string(b))[:3], " "))
 	}
-	if raceDetector {
+	if RaceDetector {
 		parts = append(parts, "race detector on")
 	}
 	return strings.Join(parts, ", ")

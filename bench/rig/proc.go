@@ -68,12 +68,18 @@ func start(t testing.TB, role string) *Process {
 		io.Copy(io.Discard, stdout)
 		if err := p.cmd.Wait(); err != nil {
 			t.Errorf("a %s ended with %v:\n%s", role, err, p.stderr.String())
-		} else if s := strings.TrimSpace(p.stderr.String()); s != "" {
+		} else if s := strings.TrimSpace(p.stderr.String()); s != "" && !isBenchmark(t) {
 			t.Logf("a %s wrote:\n%s", role, s)
 		}
 	})
 	t.Cleanup(p.stop)
 	return p
+}
+
+// isBenchmark: what a benchmark logs is always printed, in the midst of results.
+func isBenchmark(t testing.TB) bool {
+	_, ok := t.(*testing.B)
+	return ok
 }
 
 // Stop has the process end, in order, and waits for it. It may be called again.

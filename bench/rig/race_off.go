@@ -2,5 +2,6 @@
 
 package rig
 
-// raceDetector says whether the processes run under the race detector.
-const raceDetector = false
+// RaceDetector says whether the tests, and the rig's processes with them, run under
+// the race detector, which makes them some ten times slower.
+const RaceDetector = false
