@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
@@ -90,7 +91,7 @@ func TestAnotherProcessWritesToTheSameFileAndIsKilled(t *testing.T) {
 	var returned []string
 	for range 2 {
 		lines, cmd := startChild(t, "write", childPath+"="+path, childDoc+"="+a.ID().String())
-		for i := range 40 {
+		for i := range 20 {
 			line, ok := <-lines
 			if !ok {
 				t.Fatal("the child ended by itself")
@@ -286,6 +287,60 @@ func TestTheOneThatEndsTheProcessIsFoundAmongSeveral(t *testing.T) {
 	// What came before it is there; what came after builds on it.
 	if n := collectionLen(t, d, "notes"); n != 3 {
 		t.Errorf("%d notes, want first, a and b", n)
+	}
+}
+
+func TestAChangeThatAnotherProcessDoesNotFinishIsLeftAside(t *testing.T) {
+	r := serveRelay(t)
+	ada := newPeer(t, r.url)
+	a := create(t, ada)
+	do(t, a, note("first"))
+	path := filepath.Join(t.TempDir(), "peer.db")
+	p := openPeer(t, path, remotes(testOptions(), r.url))
+	d := fetch(t, p, a.ID())
+	both := func() {
+		t.Helper()
+		for _, p := range []*Peer{ada, p} {
+			if _, err := p.Sync(bounded(t), SyncOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	both()
+	// Another store of the file begins with the change and goes no further.
+	other, err := storage.Open(bounded(t), path, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	marks, err := other.Applying(bounded(t), a.ID())
+	if err != nil || len(marks) != 1 {
+		t.Fatalf("marks %+v, %v", marks, err)
+	}
+	if err := other.BeginApplying(bounded(t), []int64{marks[0].Row}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Value(bounded(t)); !errors.Is(err, storage.ErrApplying) {
+		t.Errorf("the document that another process is busy with: %v", err)
+	}
+	o := testOptions()
+	o.elsewherePatience = time.Millisecond
+	verb := openPeer(t, path, o)
+	v, err := verb.OpenDocument(bounded(t), a.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := collectionLen(t, v, "notes"); n != 0 {
+		t.Errorf("%d notes, want none yet", n)
+	}
+	if err := verb.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := collectionLen(t, d, "notes"); n != 1 {
+		t.Errorf("%d notes after the other process has ended, want 1", n)
 	}
 }
 

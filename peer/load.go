@@ -65,14 +65,13 @@ func (d *desk) loadGraph(ctx context.Context) (g *graph.Graph, refused []id.Hash
 	if err != nil {
 		return nil, nil, err
 	}
-	elsewhere, err := d.appliedElsewhere(ctx)
+	stuck, err := d.stuckElsewhere(ctx, func(h id.Hash) bool { return excluded[h] })
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, m := range elsewhere {
-		excluded[m.Hash] = true
-		refused = append(refused, m.Hash)
-		d.log.Warn("change left aside: another process began to apply it and has not finished", "hash", m.Hash)
+	for _, h := range stuck {
+		excluded[h] = true
+		refused = append(refused, h)
 	}
 	g = graph.New()
 	err = d.p.store.Journal(ctx, d.doc, 0, func(row int64, hash id.Hash, head []byte) error {
@@ -107,21 +106,27 @@ const (
 	elsewherePoll     = 5 * time.Millisecond
 )
 
-// appliedElsewhere lists the changes that another process began to apply and does
-// not finish.
-func (d *desk) appliedElsewhere(ctx context.Context) (stuck []storage.Mark, err error) {
-	for until := time.Now().Add(elsewherePatience); ; {
+// stuckElsewhere lists the changes that another process began to apply and does
+// not finish, those aside that are out already. They are left aside until the
+// document is next loaded; if they ended that process, the next that opens the
+// file alone puts them in quarantine.
+func (d *desk) stuckElsewhere(ctx context.Context, out func(id.Hash) bool) (stuck []id.Hash, err error) {
+	for until := time.Now().Add(d.p.o.elsewherePatience); ; {
 		marks, err := d.p.store.Applying(ctx, d.doc)
 		if err != nil {
 			return nil, err
 		}
 		stuck = stuck[:0]
 		for _, m := range marks {
-			if m.State == storage.MarkElsewhere || m.State == storage.MarkInterrupted {
-				stuck = append(stuck, m)
+			if (m.State == storage.MarkElsewhere || m.State == storage.MarkInterrupted) && !out(m.Hash) {
+				stuck = append(stuck, m.Hash)
 			}
 		}
-		if len(stuck) == 0 || time.Now().After(until) {
+		if len(stuck) == 0 {
+			return nil, nil
+		}
+		if time.Now().After(until) {
+			d.log.Warn("changes left aside: another process began to apply them and does not finish", "changes", len(stuck), "hash", stuck[0])
 			return stuck, nil
 		}
 		select {
@@ -205,9 +210,9 @@ func (d *desk) bodies(ctx context.Context, nodes []int, yield func(body []byte) 
 // readElsewhere takes in what another process has stored.
 func (d *desk) readElsewhere() {
 	var in stored
-	elsewhere, err := d.appliedElsewhere(d.p.io)
-	if err == nil && len(elsewhere) > 0 {
-		err = fmt.Errorf("change %s is being applied by another process and does not come to an end", elsewhere[0].Hash)
+	stuck, err := d.stuckElsewhere(d.p.io, func(h id.Hash) bool { return d.r.graph.Contains(h) || d.r.orphans.Refused(h) })
+	for _, h := range stuck {
+		d.r.orphans.Refuse(h)
 	}
 	last := d.lastRow
 	if err == nil {

@@ -69,6 +69,8 @@ type Options struct {
 	// onApply is called at each point of the way of others' changes into the core:
 	// tests end the process there.
 	onApply func(at applyPoint, changes []*chunk.Change)
+	// elsewherePatience is the constant of that name, but in tests.
+	elsewherePatience time.Duration
 }
 
 // applyPoint is a point on the way of a change into the core.
@@ -102,6 +104,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxQueue, 64<<20)
 	setDefault(&o.MaxInbox, 64<<20)
 	setDefault(&o.MaxDocuments, 10_000)
+	setDefault(&o.elsewherePatience, elsewherePatience)
 	o.Backoff = o.Backoff.withDefaults()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

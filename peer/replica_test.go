@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 60, "how many seeds the simulation of replicas runs")
+	simSeeds = flag.Int("sim.seeds", 25, "how many seeds the simulation of replicas runs")
 	simSeed  = flag.Uint64("sim.seed", 0, "run this seed only")
 )
 

@@ -1,6 +1,7 @@
 // Package storage keeps documents in one SQLite file: the journal of changes,
 // the heads of each document, segments made by compaction, sync states,
-// quarantined evidence and a few keys.
+// quarantined evidence, which changes are on their way into their document
+// (applying.go), and a few keys.
 //
 // It stands at the point of the data's way where a change becomes durable.
 // Append returns only after its transaction is on the disk
