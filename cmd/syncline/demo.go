@@ -29,12 +29,9 @@ func demoCommand() *cobra.Command {
 		Short: "Show a relay and two peers that edit together, apart, and converge",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := logger(cmd, cmd.ErrOrStderr())
+			log, err := silence(cmd)
 			if err != nil {
 				return err
-			}
-			if !cmd.Flags().Changed("log-level") {
-				log = slog.New(slog.DiscardHandler) // the demo speaks for itself
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()

@@ -61,7 +61,7 @@ func (f *file) read(cmd *cobra.Command, arg string, read func(context.Context, *
 	if err != nil {
 		return err
 	}
-	log, err := warnings(cmd)
+	log, err := silence(cmd)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func docNewCommand(f *file) *cobra.Command {
 		Long:  "Make an empty document and print its URL. The file is made if it is not there.",
 		Args:  operands(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := warnings(cmd)
+			log, err := silence(cmd)
 			if err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ func docListCommand(f *file) *cobra.Command {
 			"changes. If the output is not a terminal, fields are separated by tabs.",
 		Args: operands(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := warnings(cmd)
+			log, err := silence(cmd)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func docImportCommand(f *file) *cobra.Command {
 			"    syncline doc import --db notes.db --json -",
 		Args: operands("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			log, err := warnings(cmd)
+			log, err := silence(cmd)
 			if err != nil {
 				return err
 			}
@@ -59,10 +60,9 @@ func docImportCommand(f *file) *cobra.Command {
 			// All is looked at before anything is made.
 			in := importing{name: args[0], into: doc}
 			if fromJSON {
-				in.ops, err = entitiesOf(b)
+				err = in.entities(b)
 			} else {
-				in.bytes = b
-				in.changes, err = savedChanges(b)
+				err = in.saved(b)
 			}
 			if err == nil && (into == "" || f.find() != nil) {
 				err = fit(nil, in.changes)
@@ -101,12 +101,12 @@ func input(cmd *cobra.Command, name string) ([]byte, error) {
 	return b, nil
 }
 
-// importing is what becomes a document: changes, or operations.
+// importing is what becomes a document: changes, or operations that are one change.
 type importing struct {
 	name    string
 	into    id.Document // zero: a new one
-	bytes   []byte
 	changes []*chunk.Change
+	bytes   []byte // the changes
 	ops     []crdt.Operation
 }
 
@@ -145,16 +145,15 @@ func (in *importing) document(ctx context.Context, p *peer.Peer) (*peer.Document
 	return p.Fetch(ctx, in.into)
 }
 
-// savedChanges reads a saved document.
-func savedChanges(b []byte) ([]*chunk.Change, error) {
-	changes, err := chunk.ParseChunks(b)
-	if err != nil {
-		return nil, fmt.Errorf("not a document that Automerge has saved: %w", err)
+// saved reads a saved document.
+func (in *importing) saved(b []byte) (err error) {
+	if in.changes, err = chunk.ParseChunks(b); err != nil {
+		return fmt.Errorf("not a document that Automerge has saved: %w", err)
 	}
-	if len(changes) == 0 {
-		return nil, errors.New("there are no changes in it")
+	if in.bytes = b; len(in.changes) == 0 {
+		return errors.New("there are no changes in it")
 	}
-	return changes, nil
+	return nil
 }
 
 // fit checks that changes make a document, together with those that are there.
@@ -219,9 +218,46 @@ func (b bodies) Bodies(rows []int64, yield func([]byte) bool) error {
 	return nil
 }
 
-// entitiesOf turns an object of collections of entities into operations that make
-// them, and tries these.
-func entitiesOf(b []byte) ([]crdt.Operation, error) {
+// entities reads an object of collections of entities, and tries to make them. What
+// is too much for one change becomes several, which are imported like saved ones so
+// that they are stored all or not at all.
+func (in *importing) entities(b []byte) error {
+	ops, err := parseEntities(b)
+	if err != nil || len(ops) == 0 {
+		return err
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	trial := crdt.New(crdt.MintActor(secret, id.NewDocument()))
+	defer trial.Close()
+	var makeAll func(ops []crdt.Operation) error
+	makeAll = func(ops []crdt.Operation) error {
+		c, err := trial.Do(time.Now(), ops...)
+		if half := len(ops) / 2; errors.Is(err, crdt.ErrTooLarge) && half > 0 {
+			if err = makeAll(ops[:half]); err == nil {
+				err = makeAll(ops[half:])
+			}
+			return err
+		}
+		if err != nil {
+			return operationError(err)
+		}
+		in.changes = append(in.changes, c)
+		in.bytes = append(in.bytes, c.Raw()...)
+		return nil
+	}
+	if err := makeAll(ops); err != nil {
+		return err
+	}
+	if len(in.changes) == 1 {
+		in.changes, in.bytes, in.ops = nil, nil, ops
+	}
+	return nil
+}
+
+// parseEntities turns an object of collections of entities into operations that
+// make them.
+func parseEntities(b []byte) ([]crdt.Operation, error) {
 	const want = `want an object of collections of entities, like {"items": {"milk": {"text": "Milk"}}}`
 	var collections map[string]json.RawMessage
 	if err := json.Unmarshal(b, &collections); err != nil {
@@ -246,14 +282,6 @@ func entitiesOf(b []byte) ([]crdt.Operation, error) {
 			}
 			ops = append(ops, crdt.Create(name, entity, fields))
 		}
-	}
-	if len(ops) == 0 {
-		return nil, nil
-	}
-	trial := crdt.New(crdt.MintActor(nil, id.NewDocument()))
-	defer trial.Close()
-	if _, err := trial.Do(time.Now(), ops...); err != nil {
-		return nil, operationError(err)
 	}
 	return ops, nil
 }

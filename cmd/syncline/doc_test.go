@@ -174,7 +174,7 @@ func TestListLogAndHeads(t *testing.T) {
 	a := op(t, db, doc, "create", "items", "milk", `{"text":"Milk"}`)
 	b := op(t, db, doc, "create", "items", "a\x1b[2J\tb\nc", "{}")
 	list := done(t, "doc", "list", "--db", db)
-	if !regexp.MustCompile(`^`+doc+`\t2\t1\t\d+\n`+empty+`\t0\t0\t0$`).MatchString(list) {
+	if !regexp.MustCompile(`^` + doc + `\t2\t1\t\d+\n` + empty + `\t0\t0\t0$`).MatchString(list) {
 		t.Errorf("list:\n%s", list)
 	}
 	if heads := done(t, "doc", "heads", "--db", db, strings.TrimPrefix(doc, "automerge:")); heads != b {

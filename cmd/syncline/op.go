@@ -48,7 +48,7 @@ func opCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log, err := warnings(cmd)
+			log, err := silence(cmd)
 			if err != nil {
 				return err
 			}

@@ -106,11 +106,11 @@ func parseDocument(arg string) (id.Document, error) {
 	return doc, nil
 }
 
-// warnings is the log of verbs that speak for themselves: unless --log-level is
-// given, it tells of what is wrong and nothing else.
-func warnings(cmd *cobra.Command) (*slog.Logger, error) {
+// silence is the log of verbs that speak for themselves: there is none unless
+// --log-level asks for it, so that an error is one line.
+func silence(cmd *cobra.Command) (*slog.Logger, error) {
 	if !cmd.Flags().Changed("log-level") {
-		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})), nil
+		return slog.New(slog.DiscardHandler), nil
 	}
 	return logger(cmd, cmd.ErrOrStderr())
 }

@@ -52,7 +52,7 @@ func syncCommand() *cobra.Command {
 			if s.timeout <= 0 {
 				return fmt.Errorf("--timeout %s: want more than nothing, such as 30s", s.timeout)
 			}
-			log, err := warnings(cmd)
+			log, err := silence(cmd)
 			if err != nil {
 				return err
 			}
