@@ -210,12 +210,14 @@ func (d *desk) exclude(ctx context.Context, j journaled, reason string) error {
 
 // keepEvidence notes what twins have put in quarantine. The journal has the bodies.
 func (d *desk) keepEvidence(rows []int64) {
+	wanted := make(map[int64]struct{}, len(rows))
+	for _, row := range rows {
+		wanted[row] = struct{}{}
+	}
 	var b storage.Batch
 	for n := range d.r.graph.Nodes() {
-		for _, row := range rows {
-			if d.r.graph.Row(n) == row {
-				b.Quarantine = append(b.Quarantine, storage.Evidence{Doc: d.doc, Hash: d.r.graph.Hash(n), Reason: reasonTwin})
-			}
+		if _, ok := wanted[d.r.graph.Row(n)]; ok {
+			b.Quarantine = append(b.Quarantine, storage.Evidence{Doc: d.doc, Hash: d.r.graph.Hash(n), Reason: reasonTwin})
 		}
 	}
 	if _, err := d.p.store.Append(d.p.io, b); err != nil {

@@ -151,9 +151,9 @@ func (d *desk) run() {
 		d.log.Error("document not opened", "err", d.broken)
 	}
 	for ps := d.collect(); len(ps) > 0; ps = d.collect() {
-		over := false
+		over := true
 		if d.broken != nil {
-			over = d.turnAway(ps)
+			d.turnAway(ps)
 		} else {
 			over = d.round(ps)
 		}
@@ -327,8 +327,8 @@ func (d *desk) do(e effect) {
 }
 
 // turnAway answers for a document whose journal cannot be read. Other documents
-// are not affected.
-func (d *desk) turnAway(ps []parcel) (over bool) {
+// are not affected. The desk ends after it, so that whoever comes next tries again.
+func (d *desk) turnAway(ps []parcel) {
 	for _, p := range ps {
 		switch in := p.in.(type) {
 		case attach:
@@ -338,15 +338,9 @@ func (d *desk) turnAway(ps []parcel) (over bool) {
 			if c := d.conns[in.conn]; c != nil && in.request {
 				c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})
 			}
-		case leave:
-			delete(d.conns, in.conn)
-		case park:
-			over = true
 		}
 	}
 	d.refuseAll(ps, d.broken)
-	d.p.desks.rested(d, true)
-	return over
 }
 
 // refuseAll answers every caller with an error.
