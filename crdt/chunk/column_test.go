@@ -49,9 +49,9 @@ func rows(t *rapid.T) []row {
 func TestColumnsComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := rows(t)
-		var ints intEncoder
-		deltas := deltaEncoder{intEncoder: intEncoder{signed: true}}
-		var strs stringEncoder
+		ints := newIntEncoder()
+		deltas := newDeltaEncoder()
+		strs := newStringEncoder()
 		var bools boolEncoder
 		for _, r := range in {
 			ints.add(uint64(r.v), r.ok)
@@ -93,17 +93,17 @@ func FuzzColumns(f *testing.F) {
 	f.Add([]byte{0x7f, 1, 'x', 2, 1, 'y'}, uint16(3))
 	f.Fuzz(func(t *testing.T, b []byte, n uint16) {
 		i := newIntColumn(b, int(n), false)
-		var ie intEncoder
+		ie := newIntEncoder()
 		if readAll(int(n), func() error { v, ok, err := i.next(); ie.add(v, ok); return err }, i.end) && !bytes.Equal(ie.finish(), b) {
 			t.Errorf("int column %x is also %x", b, ie.finish())
 		}
 		d := newDeltaColumn(b, int(n))
-		de := deltaEncoder{intEncoder: intEncoder{signed: true}}
+		de := newDeltaEncoder()
 		if readAll(int(n), func() error { v, ok, err := d.next(); de.add(v, ok); return err }, d.end) && !bytes.Equal(de.finish(), b) {
 			t.Errorf("delta column %x is also %x", b, de.finish())
 		}
 		s := newStringColumn(b, int(n))
-		var se stringEncoder
+		se := newStringEncoder()
 		if readAll(int(n), func() error { v, ok, err := s.next(); se.add(v, ok); return err }, s.end) && !bytes.Equal(se.finish(), b) {
 			t.Errorf("string column %x is also %x", b, se.finish())
 		}

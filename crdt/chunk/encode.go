@@ -7,22 +7,23 @@ import (
 	"syncline/crdt/id"
 )
 
-// intEncoder run-length encodes integers in the one form that the decoders take.
-type intEncoder struct {
+// encoder run-length encodes values in the one form that the decoders take.
+type encoder[T comparable] struct {
 	out     []byte
-	signed  bool
+	write   func([]byte, T) []byte
 	run     int // length of the current run of equal values or nulls
-	val     uint64
+	val     T
 	null    bool
-	literal []uint64 // values that each stood alone
-	any     bool     // something but nulls was seen
+	literal []T  // values that each stood alone
+	any     bool // something but nulls was seen
 }
 
-func (e *intEncoder) add(v uint64, ok bool) {
+func (e *encoder[T]) add(v T, ok bool) {
 	if ok {
 		e.any = true
 	} else {
-		v = 0
+		var zero T
+		v = zero
 	}
 	if e.run > 0 && e.null == !ok && e.val == v {
 		e.run++
@@ -32,16 +33,8 @@ func (e *intEncoder) add(v uint64, ok bool) {
 	e.val, e.null, e.run = v, !ok, 1
 }
 
-func (e *intEncoder) value(v uint64) {
-	if e.signed {
-		e.out = AppendInt(e.out, int64(v))
-	} else {
-		e.out = AppendUint(e.out, v)
-	}
-}
-
 // flushRun moves the current run to the literal or to the output.
-func (e *intEncoder) flushRun() {
+func (e *encoder[T]) flushRun() {
 	switch {
 	case e.run == 0:
 	case e.null:
@@ -51,25 +44,24 @@ func (e *intEncoder) flushRun() {
 		e.literal = append(e.literal, e.val)
 	default:
 		e.flushLiteral()
-		e.out = AppendInt(e.out, int64(e.run))
-		e.value(e.val)
+		e.out = e.write(AppendInt(e.out, int64(e.run)), e.val)
 	}
 	e.run = 0
 }
 
-func (e *intEncoder) flushLiteral() {
+func (e *encoder[T]) flushLiteral() {
 	if len(e.literal) == 0 {
 		return
 	}
 	e.out = AppendInt(e.out, -int64(len(e.literal)))
 	for _, v := range e.literal {
-		e.value(v)
+		e.out = e.write(e.out, v)
 	}
 	e.literal = e.literal[:0]
 }
 
 // finish returns the column, empty if it holds only nulls.
-func (e *intEncoder) finish() []byte {
+func (e *encoder[T]) finish() []byte {
 	if !e.any {
 		return nil
 	}
@@ -78,94 +70,42 @@ func (e *intEncoder) finish() []byte {
 	return e.out
 }
 
-func (e *intEncoder) reset() {
-	*e = intEncoder{out: e.out[:0], signed: e.signed, literal: e.literal[:0]}
+func (e *encoder[T]) reset() {
+	*e = encoder[T]{out: e.out[:0], write: e.write, literal: e.literal[:0]}
+}
+
+// The encoders of integers and strings.
+type (
+	intEncoder    = encoder[uint64]
+	stringEncoder = encoder[string]
+)
+
+func newIntEncoder() intEncoder { return intEncoder{write: AppendUint} }
+
+func newStringEncoder() stringEncoder { return stringEncoder{write: appendString} }
+
+func appendString(b []byte, s string) []byte {
+	return append(AppendUint(b, uint64(len(s))), s...)
 }
 
 // deltaEncoder encodes the differences of integers.
 type deltaEncoder struct {
-	intEncoder
+	encoder[int64]
 	abs int64
 }
 
+func newDeltaEncoder() deltaEncoder { return deltaEncoder{encoder: encoder[int64]{write: AppendInt}} }
+
 func (e *deltaEncoder) add(v int64, ok bool) {
 	if !ok {
-		e.intEncoder.add(0, false)
+		e.encoder.add(0, false)
 		return
 	}
-	e.intEncoder.add(uint64(v-e.abs), true)
+	e.encoder.add(v-e.abs, true)
 	e.abs = v
 }
 
-func (e *deltaEncoder) reset() { e.intEncoder.reset(); e.abs = 0 }
-
-// stringEncoder run-length encodes strings.
-type stringEncoder struct {
-	out     []byte
-	run     int
-	val     string
-	null    bool
-	literal []string
-	any     bool
-}
-
-func (e *stringEncoder) add(v string, ok bool) {
-	if ok {
-		e.any = true
-	} else {
-		v = ""
-	}
-	if e.run > 0 && e.null == !ok && e.val == v {
-		e.run++
-		return
-	}
-	e.flushRun()
-	e.val, e.null, e.run = v, !ok, 1
-}
-
-func (e *stringEncoder) value(v string) {
-	e.out = append(AppendUint(e.out, uint64(len(v))), v...)
-}
-
-func (e *stringEncoder) flushRun() {
-	switch {
-	case e.run == 0:
-	case e.null:
-		e.flushLiteral()
-		e.out = AppendUint(append(e.out, 0), uint64(e.run))
-	case e.run == 1:
-		e.literal = append(e.literal, e.val)
-	default:
-		e.flushLiteral()
-		e.out = AppendInt(e.out, int64(e.run))
-		e.value(e.val)
-	}
-	e.run = 0
-}
-
-func (e *stringEncoder) flushLiteral() {
-	if len(e.literal) == 0 {
-		return
-	}
-	e.out = AppendInt(e.out, -int64(len(e.literal)))
-	for _, v := range e.literal {
-		e.value(v)
-	}
-	e.literal = e.literal[:0]
-}
-
-func (e *stringEncoder) finish() []byte {
-	if !e.any {
-		return nil
-	}
-	e.flushRun()
-	e.flushLiteral()
-	return e.out
-}
-
-func (e *stringEncoder) reset() {
-	*e = stringEncoder{out: e.out[:0], literal: e.literal[:0]}
-}
+func (e *deltaEncoder) reset() { e.encoder.reset(); e.abs = 0 }
 
 // boolEncoder encodes booleans.
 type boolEncoder struct {
@@ -230,16 +170,21 @@ type opEncoder struct {
 }
 
 func newOpEncoder() *opEncoder {
-	e := new(opEncoder)
-	e.reset()
+	e := &opEncoder{keyCtr: newDeltaEncoder(), predCtr: newDeltaEncoder(), keyStr: newStringEncoder(), markName: newStringEncoder()}
+	for _, c := range e.ints() {
+		*c = newIntEncoder()
+	}
 	return e
 }
 
+func (e *opEncoder) ints() [7]*intEncoder {
+	return [...]*intEncoder{&e.objActor, &e.objCtr, &e.keyActor, &e.action, &e.valueMeta, &e.predCount, &e.predActor}
+}
+
 func (e *opEncoder) reset() {
-	for _, c := range []*intEncoder{&e.objActor, &e.objCtr, &e.keyActor, &e.action, &e.valueMeta, &e.predCount, &e.predActor} {
+	for _, c := range e.ints() {
 		c.reset()
 	}
-	e.keyCtr.signed, e.predCtr.signed = true, true
 	e.keyCtr.reset()
 	e.predCtr.reset()
 	e.keyStr.reset()
@@ -287,14 +232,14 @@ func (e *opEncoder) finish(h *Header) (raw []byte, hash id.Hash, bodyAt int) {
 	for i := range h.Deps {
 		b = append(b, h.Deps[i][:]...)
 	}
-	b = append(AppendUint(b, uint64(len(h.Actor))), h.Actor...)
+	b = appendString(b, string(h.Actor))
 	b = AppendUint(b, h.Seq)
 	b = AppendUint(b, h.StartOp)
 	b = AppendInt(b, h.Time)
-	b = append(AppendUint(b, uint64(len(h.Message))), h.Message...)
+	b = appendString(b, h.Message)
 	b = AppendUint(b, uint64(len(h.OtherActors)))
 	for _, a := range h.OtherActors {
-		b = append(AppendUint(b, uint64(len(a))), a...)
+		b = appendString(b, string(a))
 	}
 	var expand []byte
 	if e.expand.any {
