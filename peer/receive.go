@@ -65,7 +65,7 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 	}
 	c.count.changesIn.Add(int64(len(in.changes)))
 	// What was parsed is in changes; what the desk keeps need not hold the frame.
-	msg.Chunks = chunksSeen(msg.Chunks)
+	msg.Chunks = nil
 	c.p.desks.post(c.ctx, m.Document, in, cost)
 	return nil
 }
@@ -101,37 +101,13 @@ func (c *conn) take(doc id.Document) (bool, error) {
 // changeCost is about what a decoded change takes in memory beside its bytes.
 const changeCost = 400
 
-// chunksSeen stands for chunks that are parsed: a session looks only at whether
-// there were any.
-func chunksSeen(chunks [][]byte) [][]byte {
-	if len(chunks) == 0 {
-		return nil
-	}
-	return [][]byte{{}}
-}
-
+// parse is msg.Changes in its turn.
 func (c *conn) parse(msg *session.Message) ([]*chunk.Change, error) {
-	size := 0
-	for _, b := range msg.Chunks {
-		size += len(b)
-	}
-	if size >= largeMessage {
+	if msg.ChunkBytes() >= largeMessage {
 		if err := c.p.turns.Acquire(c.ctx, 1); err != nil {
 			return nil, err
 		}
 		defer c.p.turns.Release(1)
 	}
-	var changes []*chunk.Change
-	for _, b := range msg.Chunks {
-		some, err := chunk.ParseChunks(b)
-		if err != nil {
-			return nil, err
-		}
-		if changes == nil {
-			changes = some
-		} else {
-			changes = append(changes, some...)
-		}
-	}
-	return changes, nil
+	return msg.Changes()
 }

@@ -111,14 +111,12 @@ func (r *replica) receive(data []byte) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, b := range m.Chunks {
-		changes, err := chunk.ParseChunks(b)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		for _, c := range changes {
-			r.take(c)
-		}
+	changes, err := m.Changes()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, c := range changes {
+		r.take(c)
 	}
 	r.session.Receive(m)
 }

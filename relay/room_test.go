@@ -71,10 +71,7 @@ func (tb *table) bring(conn connID, request bool, data []byte) {
 		tb.t.Fatal(err)
 	}
 	in := message{conn: conn, request: request, msg: msg}
-	for _, b := range msg.Chunks {
-		some, err := chunk.ParseChunks(b)
-		in.changes, in.err = append(in.changes, some...), errors.Join(in.err, err)
-	}
+	in.changes, in.err = msg.Changes()
 	tb.room.take(in)
 }
 

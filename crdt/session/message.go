@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 )
 
@@ -177,6 +178,35 @@ func Decode(p []byte) (*Message, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMessage, r.err)
 	}
 	return m, nil
+}
+
+// ChunkBytes is how many bytes of chunks the message brings: what Changes takes
+// grows with it.
+func (m *Message) ChunkBytes() int {
+	size := 0
+	for _, b := range m.Chunks {
+		size += len(b)
+	}
+	return size
+}
+
+// Changes parses the chunks of the message and checks each change alone. If one
+// chunk is malformed there are none. Nothing in this package needs Chunks after
+// that: who keeps the message for Receive may drop them.
+func (m *Message) Changes() ([]*chunk.Change, error) {
+	var changes []*chunk.Change
+	for _, b := range m.Chunks {
+		some, err := chunk.ParseChunks(b)
+		if err != nil {
+			return nil, err
+		}
+		if changes == nil {
+			changes = some
+		} else {
+			changes = append(changes, some...)
+		}
+	}
+	return changes, nil
 }
 
 // Encode writes the message in the form that V2 says.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,28 @@ func TestDecodeRefuses(t *testing.T) {
 		if !errors.Is(err, ErrMessage) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
+	}
+}
+
+func TestChangesOfAMessage(t *testing.T) {
+	e := newEnd(t, "a")
+	a, b, c := e.edit(), e.edit(), e.edit()
+	m := &Message{Chunks: [][]byte{a.Raw(), slices.Concat(b.Raw(), c.Raw())}}
+	if want, got := len(a.Raw())+len(b.Raw())+len(c.Raw()), m.ChunkBytes(); got != want {
+		t.Errorf("%d bytes of chunks, want %d", got, want)
+	}
+	changes, err := m.Changes()
+	if err != nil || len(changes) != 3 || changes[0].Hash != a.Hash || changes[1].Hash != b.Hash || changes[2].Hash != c.Hash {
+		t.Fatalf("have %d changes, %v; want those three in order", len(changes), err)
+	}
+	broken := bytes.Clone(c.Raw())
+	broken[len(broken)-1] ^= 1
+	m.Chunks = append(m.Chunks, broken)
+	if changes, err := m.Changes(); err == nil || changes != nil {
+		t.Errorf("have %d changes of a message with a broken chunk, %v", len(changes), err)
+	}
+	if changes, err := new(Message).Changes(); err != nil || changes != nil {
+		t.Errorf("no chunks: %d changes, %v", len(changes), err)
 	}
 }
 

@@ -137,13 +137,12 @@ func (e *end) receive(p []byte) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	for _, b := range m.Chunks {
-		cs, err := chunk.ParseChunks(b)
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		e.take(cs...)
+	cs, err := m.Changes()
+	if err != nil {
+		e.t.Fatal(err)
 	}
+	m.Chunks = nil
+	e.take(cs...)
 	e.s.Receive(m)
 }
 
@@ -203,14 +202,12 @@ func (p *pair) say(i int) bool {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		for _, c := range m.Chunks {
-			cs, err := chunk.ParseChunks(c)
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			for _, c := range cs {
-				p.gave[i][c.Hash] = true
-			}
+		cs, err := m.Changes()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, c := range cs {
+			p.gave[i][c.Hash] = true
 		}
 		p.wire[1-i] = append(p.wire[1-i], b)
 		if !e.s.Pending() {
