@@ -30,7 +30,7 @@ func (d *desk) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.r = newReplica(d.doc, g, storedBodies{ctx: ctx, store: d.p.store, doc: d.doc})
+		d.r = newReplica(d.doc, g, d.p.store.BodiesOf(ctx, d.doc))
 		for _, h := range refused {
 			d.r.orphans.Refuse(h)
 		}
@@ -145,7 +145,7 @@ const verifyTogether = 4096
 // fails.
 func (d *desk) verify(ctx context.Context, g *graph.Graph) (bad []journaled, err error) {
 	fresh := graph.New()
-	checker := check.New(fresh, storedBodies{ctx: ctx, store: d.p.store, doc: d.doc})
+	checker := check.New(fresh, d.p.store.BodiesOf(ctx, d.doc))
 	err = d.changes(ctx, standingNodes(g), func(n int, c *chunk.Change) error {
 		if err := checker.Check(c); err != nil {
 			if errors.Is(err, check.ErrSource) {
@@ -204,7 +204,7 @@ func (d *desk) bodies(ctx context.Context, nodes []int, yield func(body []byte) 
 	for i, n := range nodes {
 		rows[i] = d.r.graph.Row(n)
 	}
-	return storedBodies{ctx: ctx, store: d.p.store, doc: d.doc}.Bodies(rows, yield)
+	return d.p.store.BodiesOf(ctx, d.doc).Bodies(rows, yield)
 }
 
 // readElsewhere takes in what another process has stored.
@@ -247,7 +247,7 @@ func (d *desk) takeElsewhere(in stored) error {
 	for i, m := range in.metas {
 		rows[i] = m.Row
 	}
-	err := storedBodies{ctx: d.p.io, store: d.p.store, doc: d.doc}.Bodies(rows, func(body []byte) bool {
+	err := d.p.store.BodiesOf(d.p.io, d.doc).Bodies(rows, func(body []byte) bool {
 		c, err := chunk.ParseChange(append([]byte(nil), body...))
 		if err != nil {
 			d.log.Error("change of another process cannot be read", "err", err)

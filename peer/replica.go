@@ -27,7 +27,7 @@ type replica struct {
 	doc     id.Document
 	graph   *graph.Graph
 	orphans *graph.Orphans
-	bodies  *recentBodies
+	bodies  *session.Recent
 	checker *check.Checker
 
 	members map[connID]*member
@@ -168,7 +168,7 @@ type (
 )
 
 func newReplica(doc id.Document, g *graph.Graph, bodies session.Source) *replica {
-	recent := &recentBodies{older: bodies}
+	recent := session.NewRecent(bodies)
 	return &replica{
 		doc: doc, graph: g, orphans: graph.NewOrphans(graph.OrphanLimits{}),
 		bodies: recent, checker: check.New(g, recent), members: make(map[connID]*member),
@@ -314,7 +314,7 @@ func (r *replica) commit(rows []int64, err error) (res result) {
 	res.grown = r.grown
 	r.staged, r.heard, r.grown = nil, nil, false
 	r.checker.Settle()
-	r.bodies.forget()
+	r.bodies.Forget()
 	return res
 }
 

@@ -62,7 +62,7 @@ func (r *replica) speak() {
 }
 
 func (r *replica) speakTo(m *member) {
-	r.bodies.given = 0
+	r.bodies.Given() // what was read for other ends, or for a check
 	data, err := m.session.Generate(r.bodies, sendBudget)
 	if err != nil {
 		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
@@ -78,7 +78,7 @@ func (r *replica) speakTo(m *member) {
 	if request && m.holds == holdsUnknown {
 		m.asked = true
 	}
-	r.do(sendSync{conn: m.conn, request: request, data: data, changes: r.bodies.given, more: m.writing})
+	r.do(sendSync{conn: m.conn, request: request, data: data, changes: r.bodies.Given(), more: m.writing})
 }
 
 // answerRequests tells those who asked for a document that nobody here has that

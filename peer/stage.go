@@ -155,7 +155,7 @@ func (r *replica) hangUp(m *member, code wire.CloseCode, err error) {
 // publish makes the staged changes visible: they are durable.
 func (r *replica) publish(rows []int64) (res result) {
 	for i := range r.staged {
-		r.bodies.add(rows[i], r.staged[i].change.Raw())
+		r.bodies.Add(rows[i], r.staged[i].change.Raw())
 	}
 	if res.rebuild = r.settle(r.graph.Publish(rows)); !res.rebuild {
 		for i := range r.staged {

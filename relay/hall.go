@@ -126,7 +126,7 @@ func (h *hall) load() {
 		return
 	}
 	g.Publish(nil)
-	h.room = newRoom(h.doc, g, storedBodies{ctx: h.relay.ctx, store: h.relay.o.Store, doc: h.doc})
+	h.room = newRoom(h.doc, g, h.relay.o.Store.BodiesOf(h.relay.ctx, h.doc))
 }
 
 // round takes all that is waiting, stores what is new in it, and does what the

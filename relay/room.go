@@ -26,7 +26,7 @@ type room struct {
 	doc     id.Document
 	graph   *graph.Graph
 	orphans *graph.Orphans
-	bodies  *recentBodies
+	bodies  *session.Recent
 	checker *check.Checker
 	budget  int // bytes of changes in one message; sendBudget but in tests
 
@@ -146,7 +146,7 @@ type (
 )
 
 func newRoom(doc id.Document, g *graph.Graph, bodies session.Source) *room {
-	recent := &recentBodies{older: bodies}
+	recent := session.NewRecent(bodies)
 	return &room{
 		doc:       doc,
 		graph:     g,
@@ -255,7 +255,7 @@ func (r *room) commit(rows []int64, err error) {
 	r.speak()
 	r.checker.Settle()
 	r.staged, r.heard, r.grown = nil, nil, false
-	r.bodies.forget()
+	r.bodies.Forget()
 }
 
 // effects returns what is to be done, in order, and forgets it.

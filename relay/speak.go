@@ -48,7 +48,7 @@ func (r *room) speak() {
 }
 
 func (r *room) speakTo(m *member) {
-	r.bodies.given = 0
+	r.bodies.Given() // what was read for other ends, or for a check
 	data, err := m.session.Generate(r.bodies, r.budget)
 	if err != nil {
 		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
@@ -59,7 +59,7 @@ func (r *room) speakTo(m *member) {
 		return
 	}
 	m.writing = m.session.Pending()
-	r.do(sendSync{conn: m.conn, data: data, changes: r.bodies.given, more: m.writing})
+	r.do(sendSync{conn: m.conn, data: data, changes: r.bodies.Given(), more: m.writing})
 	if len(m.saved) == 0 {
 		r.save(m)
 	}

@@ -125,7 +125,7 @@ func (r *room) giveWay(evicted []graph.Orphan) {
 // publish makes the staged changes visible: they are durable.
 func (r *room) publish(rows []int64) {
 	for i := range r.staged {
-		r.bodies.add(rows[i], r.staged[i].change.Raw())
+		r.bodies.Add(rows[i], r.staged[i].change.Raw())
 	}
 	r.noteTwins(r.graph.Publish(rows))
 	r.grown = true
