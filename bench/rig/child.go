@@ -109,7 +109,7 @@ func (p *player) serve(path string) (string, error) {
 	}
 	p.ends = append(p.ends, store.Close)
 	// What it has to say of its connections belongs into the test's log.
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if p.relay, err = relay.New(relay.Options{Store: store, Log: log}); err != nil {
 		return "", err
 	}

@@ -74,15 +74,19 @@ type Typed struct {
 	P50, P99 time.Duration
 }
 
-// portion is how many changes are sent to the process in one request, so that it
-// need not hold all that it is to type.
+// portion is about how many operations are sent to the process in one request, so
+// that its memory is not that of all that it is to type.
 const portion = 5000
 
 // Do carries out batches of operations, each one change, as fast as they become
 // durable.
 func (p *Peer) Do(doc string, batches [][]crdt.Operation) (r Typed, err error) {
 	var times []time.Duration
-	for part := range slices.Chunk(batches, portion) {
+	each := 1
+	if len(batches) > 0 {
+		each = max(1, portion/max(1, len(batches[0])))
+	}
+	for part := range slices.Chunk(batches, each) {
 		var took []time.Duration
 		begun := time.Now()
 		if err := p.call("do", docBatches{doc, part}, &took); err != nil {
