@@ -77,7 +77,7 @@ func (c *conn) seat(doc id.Document) (in enter, ok bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ending != nil {
+	if c.ctx.Err() != nil {
 		return in, false
 	}
 	d := c.docs[doc]

@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 // LinkState says how a remote is reached.
@@ -166,8 +166,8 @@ func (l *link) failed(err error) time.Duration {
 func (p *Peer) dial(ctx context.Context, r Remote, self string) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.DialTimeout)
 	defer cancel()
-	heard := new(atomic.Bool)
-	o := &websocket.DialOptions{OnPongReceived: func(context.Context, []byte) { heard.Store(true) }}
+	pulse := new(socket.Pulse)
+	o := &websocket.DialOptions{OnPongReceived: pulse.Pong}
 	if r.Token != "" {
 		o.HTTPHeader = http.Header{"Authorization": {"Bearer " + r.Token}}
 	}
@@ -177,12 +177,12 @@ func (p *Peer) dial(ctx context.Context, r Remote, self string) (*conn, error) {
 	}
 	ws.SetReadLimit(p.o.MaxFrame)
 	local := wire.Local{PeerID: self, Metadata: p.metadata()}
-	remote, err := local.Connect(ctx, frames{ws})
+	remote, err := local.Connect(ctx, socket.Frames(ws))
 	if err != nil {
 		ws.CloseNow()
 		return nil, fmt.Errorf("handshake with %s: %w", r.URL, err)
 	}
-	c := p.newConn(ws, self, remote, heard)
+	c := p.newConn(ws, self, remote, pulse)
 	c.dialed = true
 	if r.Documents != nil {
 		c.only = make(map[id.Document]bool, len(r.Documents))
@@ -226,21 +226,4 @@ func (p *Peer) metadata() wire.Metadata {
 }
 
 // closeDown closes a connection because we have nothing more to say.
-func (c *conn) closeDown() { c.close(ending{code: wire.CloseNormal, reason: "bye"}) }
-
-// frames is a WebSocket as the handshake sees it.
-type frames struct{ ws *websocket.Conn }
-
-// ReadFrame reads one binary frame.
-func (f frames) ReadFrame(ctx context.Context) ([]byte, error) {
-	typ, b, err := f.ws.Read(ctx)
-	if err == nil && typ != websocket.MessageBinary {
-		err = fmt.Errorf("%w: a text frame; messages are CBOR in binary frames", wire.ErrFrame)
-	}
-	return b, err
-}
-
-// WriteFrame writes one binary frame.
-func (f frames) WriteFrame(ctx context.Context, b []byte) error {
-	return f.ws.Write(ctx, websocket.MessageBinary, b)
-}
+func (c *conn) closeDown() { c.ws.Close(wire.CloseNormal, "bye") }

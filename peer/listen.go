@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 // ListenOptions say who may connect. The zero lets everyone who can reach the
@@ -122,9 +122,9 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 		http.Error(w, ErrClosed.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	heard := new(atomic.Bool)
+	pulse := new(socket.Pulse)
 	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
-		OnPongReceived: func(context.Context, []byte) { heard.Store(true) },
+		OnPongReceived: pulse.Pong,
 		Subprotocols:   []string{protocol},
 		// Any page may connect: nothing here rests on cookies.
 		InsecureSkipVerify: true,
@@ -137,14 +137,14 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 	remote, err := p.greet(ws, tokenOf(req), o)
 	if err != nil {
 		p.o.Log.Info("handshake failed", "err", err)
-		ws.Close(websocket.StatusCode(closeCodeOf(err)), cutReason(err.Error()))
+		socket.Shut(ws, socket.CodeOf(err), err.Error())
 		return
 	}
-	c := p.newConn(ws, p.self, remote, heard)
+	c := p.newConn(ws, p.self, remote, pulse)
 	admits := !o.RefuseNew && (!o.open() || fromHere(req))
 	c.admits = func() bool { return admits }
 	if !p.register(c) {
-		ws.Close(websocket.StatusCode(wire.CloseDraining), ErrClosed.Error())
+		socket.Shut(ws, wire.CloseDraining, ErrClosed.Error())
 		return
 	}
 	c.log.Info("peer joined", "syncline", remote.Metadata.Syncline)
@@ -156,7 +156,7 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 func (p *Peer) greet(ws *websocket.Conn, token string, o ListenOptions) (wire.Remote, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, p.o.DialTimeout)
 	defer cancel()
-	b, err := frames{ws}.ReadFrame(ctx)
+	b, err := socket.Frames(ws).ReadFrame(ctx)
 	if err != nil {
 		return wire.Remote{}, fmt.Errorf("read join: %w", err)
 	}
@@ -174,14 +174,14 @@ func (p *Peer) greet(ws *websocket.Conn, token string, o ListenOptions) (wire.Re
 			token = remote.Metadata.Token
 		}
 		if aerr := o.authorize(ctx, token); aerr != nil {
-			err = &closeError{wire.CloseUnauthorised, aerr}
+			err = socket.WithCode(wire.CloseUnauthorised, aerr)
 			reply = &wire.Error{Route: wire.Route{SenderID: p.self, TargetID: remote.PeerID}, Message: aerr.Error()}
 		}
 	}
 	remote.Metadata.Token = ""
 	out, werr := wire.Encode(reply)
 	if werr == nil {
-		werr = frames{ws}.WriteFrame(ctx, out)
+		werr = socket.Frames(ws).WriteFrame(ctx, out)
 	}
 	return remote, errors.Join(err, werr)
 }

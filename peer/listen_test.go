@@ -12,6 +12,7 @@ import (
 	"syncline/crdt/id"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 func listen(t *testing.T, p *Peer, o ListenOptions) *Listener {
@@ -43,7 +44,7 @@ func dialRaw(t *testing.T, url string, o *websocket.DialOptions) *client {
 func (c *client) join(m wire.Metadata) error {
 	c.t.Helper()
 	var err error
-	c.Remote, err = wire.Local{PeerID: "raw", Metadata: m}.Connect(bounded(c.t), frames{c.ws})
+	c.Remote, err = wire.Local{PeerID: "raw", Metadata: m}.Connect(bounded(c.t), socket.Frames(c.ws))
 	return err
 }
 
@@ -65,7 +66,7 @@ func (c *client) write(b []byte) {
 
 // next is the next message, or the error with which the connection ended.
 func (c *client) next() (wire.Message, error) {
-	b, err := frames{c.ws}.ReadFrame(bounded(c.t))
+	b, err := socket.Frames(c.ws).ReadFrame(bounded(c.t))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"syncline/crdt/id"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 // largeMessage is from how many bytes of chunks on a message waits for its turn
@@ -87,7 +88,7 @@ func (c *conn) take(doc id.Document) (bool, error) {
 	case known:
 		return true, nil
 	case n >= c.p.o.MaxDocuments:
-		return false, &closeError{code: wire.CloseOverLimit, err: fmt.Errorf("more than %d documents on one connection", n)}
+		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", n))
 	case !c.p.knows(doc) && !c.admits():
 		c.send(&wire.Unavailable{Route: c.route(), Document: doc})
 		return false, nil

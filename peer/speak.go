@@ -17,7 +17,6 @@ func (r *replica) hear(m *member, in message) {
 	if m.session == nil {
 		r.openSession(m)
 	}
-	r.forgive(in.msg)
 	m.session.Receive(in.msg)
 	m.answer, m.asked, m.declined, m.requests = true, false, false, in.request
 	m.theirs = in.msg.Heads
@@ -28,18 +27,6 @@ func (r *replica) hear(m *member, in message) {
 		m.holds = holdsNone
 	}
 	m.asks = in.request && r.graph.Len() == 0
-}
-
-// forgive takes out of what a message takes for granted the changes that are
-// refused here: a store that has put a change in quarantine had acknowledged it
-// before. To the session they would be data that we have lost, which it would ask
-// for again and again.
-func (r *replica) forgive(m *session.Message) {
-	for i := range m.Have {
-		m.Have[i].LastSync = slices.DeleteFunc(m.Have[i].LastSync, func(h id.Hash) bool {
-			return r.orphans.Refused(h) && !r.graph.Knows(h)
-		})
-	}
 }
 
 // speak says to every member what it has to hear: the first word where that is

@@ -122,7 +122,7 @@ func (l *link) status() RemoteStatus {
 }
 
 func (c *conn) traffic() Traffic {
-	return Traffic{c.count.bytesIn.Load(), c.count.bytesOut.Load(), c.count.changesIn.Load(), c.count.changesOut.Load()}
+	return Traffic{c.count.socket.BytesIn.Load(), c.count.socket.BytesOut.Load(), c.count.changesIn.Load(), c.count.changesOut.Load()}
 }
 
 func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string]bool) (DocumentStatus, error) {

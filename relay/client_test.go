@@ -13,6 +13,7 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 	"syncline/storage"
 )
 
@@ -86,8 +87,8 @@ type client struct {
 	notices     []*wire.Notice
 }
 
-// socket connects without a handshake.
-func socket(t testing.TB, url, peer string) *client {
+// upgrade connects without a handshake.
+func upgrade(t testing.TB, url, peer string) *client {
 	t.Helper()
 	return dial(t, url, peer, nil)
 }
@@ -115,14 +116,14 @@ func join(t testing.TB, url, peer string) *client {
 
 func joinAs(t testing.TB, url string, l wire.Local) *client {
 	t.Helper()
-	c := socket(t, url, l.PeerID)
+	c := upgrade(t, url, l.PeerID)
 	c.handshake(l)
 	return c
 }
 
 func (c *client) handshake(l wire.Local) {
 	c.t.Helper()
-	far, err := l.Connect(c.ctx, frames{c.ws})
+	far, err := l.Connect(c.ctx, socket.Frames(c.ws))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -1,24 +1,24 @@
 package relay
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"syncline/relay/wire/socket"
+)
 
 // counters are what a relay did since it started. All are monotonic but those
 // that say "open".
 type counters struct {
+	sockets         socket.Counters
 	connections     atomic.Int64
 	openConnections atomic.Int64
 	openRooms       atomic.Int64
-	messagesIn      atomic.Int64
-	messagesOut     atomic.Int64
-	bytesIn         atomic.Int64
-	bytesOut        atomic.Int64
 	changesIn       atomic.Int64
 	changesOut      atomic.Int64
 	ephemeralIn     atomic.Int64
 	ephemeralOut    atomic.Int64
 	refused         atomic.Int64
 	dropped         atomic.Int64
-	overflows       atomic.Int64
 	appendFailures  atomic.Int64
 }
 
@@ -48,17 +48,17 @@ func (r *Relay) Counters() Counters {
 		Connections:     c.connections.Load(),
 		OpenConnections: c.openConnections.Load(),
 		OpenRooms:       c.openRooms.Load(),
-		MessagesIn:      c.messagesIn.Load(),
-		MessagesOut:     c.messagesOut.Load(),
-		BytesIn:         c.bytesIn.Load(),
-		BytesOut:        c.bytesOut.Load(),
+		MessagesIn:      c.sockets.MessagesIn.Load(),
+		MessagesOut:     c.sockets.MessagesOut.Load(),
+		BytesIn:         c.sockets.BytesIn.Load(),
+		BytesOut:        c.sockets.BytesOut.Load(),
 		ChangesIn:       c.changesIn.Load(),
 		ChangesOut:      c.changesOut.Load(),
 		EphemeralIn:     c.ephemeralIn.Load(),
 		EphemeralOut:    c.ephemeralOut.Load(),
 		Refused:         c.refused.Load(),
 		Dropped:         c.dropped.Load(),
-		Overflows:       c.overflows.Load(),
+		Overflows:       c.sockets.Overflows.Load(),
 		AppendFailures:  c.appendFailures.Load(),
 	}
 }

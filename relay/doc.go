@@ -8,7 +8,7 @@
 // checks it in its document and stages it (room.go, stage.go); the store makes it
 // durable; then the room makes it visible, answers its sender and tells every
 // other session of the document (speak.go); each connection's writer sends what
-// is queued for it (outbox.go).
+// is queued for it (package socket).
 //
 // Nothing is acknowledged or passed on that is not durable. What fails a check is
 // never stored, acknowledged or passed on:

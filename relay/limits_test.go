@@ -63,32 +63,6 @@ func joinNarrow(t *testing.T, url, peer string) *client {
 	return c
 }
 
-func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
-	o := newOutbox(10)
-	large := frame{data: make([]byte, 100)}
-	if !o.push(large) {
-		t.Fatal("refused by an empty outbox")
-	}
-	if o.push(frame{data: []byte{1}}) {
-		t.Error("a second frame was let in")
-	}
-	frames, _ := o.take()
-	if o.push(frame{data: []byte{1}}) {
-		t.Error("a frame was let in while the large one is being written")
-	}
-	o.wrote(len(frames[0].data))
-	if !o.push(frame{data: []byte{1}}) {
-		t.Error("refused after the large one has left")
-	}
-	o.close(false)
-	if !o.push(large) {
-		t.Error("overflow of a closed outbox")
-	}
-	if frames, shut := o.take(); len(frames) != 1 || !shut {
-		t.Errorf("%d frames, shut %v", len(frames), shut)
-	}
-}
-
 func TestTooLargeAFrameIsRefused(t *testing.T) {
 	s := serve(t, Options{MaxFrame: 4096})
 	c := join(t, s.url, "p")
@@ -117,7 +91,7 @@ func TestTooManyDocumentsOnAConnection(t *testing.T) {
 func TestTooManyConnectionsAreToldSo(t *testing.T) {
 	s := serve(t, Options{MaxConnections: 1})
 	first := join(t, s.url, "p")
-	second := socket(t, s.url, "q")
+	second := upgrade(t, s.url, "q")
 	if code := second.untilClosed(); code != wire.CloseOverLimit || len(second.errors) != 1 {
 		t.Errorf("closed with %s and told %q, want %s", code, second.errors, wire.CloseOverLimit)
 	}

@@ -7,6 +7,7 @@ import (
 	"syncline/crdt/id"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 // largeMessage is from how many bytes of chunks on a message waits for its turn
@@ -106,7 +107,7 @@ func (c *conn) room(doc id.Document) (*hall, error) {
 		return h, nil
 	}
 	if len(c.rooms) >= c.relay.o.MaxDocuments {
-		return nil, &closeError{code: wire.CloseOverLimit, err: fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments)}
+		return nil, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments))
 	}
 	h, err := c.relay.halls.open(c.ctx, doc)
 	if err != nil {

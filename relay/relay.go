@@ -15,6 +15,7 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 // Relay serves WebSocket connections. It is an http.Handler for the path that
@@ -78,9 +79,9 @@ func (r *Relay) PeerID() string { return r.local.PeerID }
 // Refusals come as an error message and a close, never as an HTTP status: stock
 // clients under Node throw on that, and their process ends.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	heard := new(atomic.Bool)
+	pulse := new(socket.Pulse)
 	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
-		OnPongReceived: func(context.Context, []byte) { heard.Store(true) },
+		OnPongReceived: pulse.Pong,
 		// Any page may connect: nothing here rests on cookies.
 		InsecureSkipVerify: true,
 	})
@@ -89,31 +90,30 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ws.SetReadLimit(r.o.MaxFrame)
-	refusal := r.admit()
-	if refusal != nil {
+	if refusal := r.admit(); refusal != nil {
 		r.turnAway(ws, refusal)
 		return
 	}
 	defer r.leave()
 	r.count.connections.Add(1)
-	r.serve(ws, heard)
+	r.serve(ws, pulse)
 }
 
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ws *websocket.Conn, heard *atomic.Bool) {
+func (r *Relay) serve(ws *websocket.Conn, pulse *socket.Pulse) {
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.HandshakeTimeout)
-	remote, err := r.local.Serve(ctx, frames{ws})
+	remote, err := r.local.Serve(ctx, socket.Frames(ws))
 	cancel()
 	if err != nil {
 		r.count.refused.Add(1)
 		r.o.Log.Info("handshake failed", "err", err)
-		ws.Close(websocket.StatusCode(wire.CloseProtocol), cutReason(err.Error()))
+		socket.Shut(ws, wire.CloseProtocol, err.Error())
 		return
 	}
-	c := newConn(r, connID(r.lastID.Add(1)), ws, heard, remote)
+	c := newConn(r, connID(r.lastID.Add(1)), ws, pulse, remote)
 	if !r.register(c) {
 		c.sendError(errDraining.Error())
-		c.close(ending{code: wire.CloseDraining, reason: errDraining.Error()})
+		c.ws.Close(wire.CloseDraining, errDraining.Error())
 	}
 	c.log.Info("peer joined", "syncline", remote.Metadata.Syncline)
 	c.run()
@@ -123,14 +123,14 @@ func (r *Relay) serve(ws *websocket.Conn, heard *atomic.Bool) {
 var errDraining = errors.New("the relay is shutting down; connect again in a moment")
 
 // admit counts a connection in, or says why not.
-func (r *Relay) admit() *closeError {
+func (r *Relay) admit() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.closed:
-		return &closeError{wire.CloseDraining, errDraining}
+		return socket.WithCode(wire.CloseDraining, errDraining)
 	case r.open >= r.o.MaxConnections:
-		return &closeError{wire.CloseOverLimit, fmt.Errorf("the relay has %d connections and takes no more", r.open)}
+		return socket.WithCode(wire.CloseOverLimit, fmt.Errorf("the relay has %d connections and takes no more", r.open))
 	}
 	r.open++
 	r.count.openConnections.Add(1)
@@ -147,15 +147,15 @@ func (r *Relay) leave() {
 }
 
 // turnAway says why, and closes.
-func (r *Relay) turnAway(ws *websocket.Conn, why *closeError) {
+func (r *Relay) turnAway(ws *websocket.Conn, why error) {
 	r.count.refused.Add(1)
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.CloseTimeout)
 	defer cancel()
 	m := &wire.Error{Route: wire.Route{SenderID: r.local.PeerID}, Message: why.Error()}
 	if b, err := wire.Encode(m); err == nil {
-		ws.Write(ctx, websocket.MessageBinary, b)
+		socket.Frames(ws).WriteFrame(ctx, b)
 	}
-	ws.Close(websocket.StatusCode(why.code), cutReason(why.Error()))
+	socket.Shut(ws, socket.CodeOf(why), why.Error())
 }
 
 // register makes a connection the one of its peer. An older one of the same peer
@@ -167,7 +167,7 @@ func (r *Relay) register(c *conn) bool {
 		return false
 	}
 	if old := r.peers[c.remote.PeerID]; old != nil {
-		old.close(ending{code: wire.CloseReplaced, reason: "the same peer has connected again"})
+		old.ws.Close(wire.CloseReplaced, "the same peer has connected again")
 	}
 	r.peers[c.remote.PeerID] = c
 	r.conns[c] = struct{}{}
@@ -196,7 +196,7 @@ func (r *Relay) drain() {
 	r.mu.Lock()
 	r.closed = true
 	for c := range r.conns {
-		c.close(ending{code: wire.CloseDraining, reason: errDraining.Error()})
+		c.ws.Close(wire.CloseDraining, errDraining.Error())
 	}
 	r.mu.Unlock()
 	r.watch()

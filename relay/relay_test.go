@@ -28,7 +28,7 @@ func TestHandshake(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := socket(t, s.url, "p")
+			c := upgrade(t, s.url, "p")
 			c.send(tt.first)
 			m, err := c.next()
 			if err != nil {

@@ -37,9 +37,10 @@ var layers = []layer{
 	{pkg: "crdt", may: []string{"crdt/..."}},
 	{pkg: "storage/...", may: []string{"crdt/id"}},
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
+	{pkg: "relay/wire/socket", may: []string{"relay/wire"}},
 	{pkg: "relay/interop"}, // tests alone
-	{pkg: "relay", may: []string{"relay/wire", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
-	{pkg: "peer/...", may: []string{"relay/wire", "storage/...", "crdt/..."}},
+	{pkg: "relay", may: []string{"relay/wire/...", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
+	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it
 	{pkg: "bench/...", may: []string{"bench/...", "peer/...", "relay/...", "storage/...", "crdt/..."}},
 	{pkg: "cmd/check", may: []string{"bench/js"}},

@@ -1,4 +1,4 @@
-package relay
+package socket
 
 import "sync"
 
@@ -8,9 +8,9 @@ type frame struct {
 	then func() // may be nil
 }
 
-// outbox is the queue between whoever has something to say to a client and the
-// goroutine that writes to its socket. It never blocks who says it: beyond its
-// limit it refuses, and the connection is closed.
+// outbox is the queue between whoever has something to say to the other end and
+// the goroutine that writes to its socket. It never blocks who says it: beyond
+// its limit it refuses, and the connection is closed.
 type outbox struct {
 	limit int           // bytes
 	ready chan struct{} // holds a token when there is news for the writer
@@ -26,7 +26,8 @@ func newOutbox(limit int) *outbox {
 }
 
 // push queues a frame. It reports false when the frame does not fit; a frame
-// pushed after shut is gone, as the connection is.
+// pushed after shut is gone, as the connection is. A frame larger than the limit
+// fits when nothing else is queued.
 func (o *outbox) push(f frame) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -42,8 +43,8 @@ func (o *outbox) push(f frame) bool {
 	return true
 }
 
-// close lets nothing more in. What is queued is still to be written, unless it
-// is to be thrown away.
+// close lets nothing more in. What is queued is still to be written, unless it is
+// to be thrown away.
 func (o *outbox) close(discard bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,7 +55,7 @@ func (o *outbox) close(discard bool) {
 	o.wake()
 }
 
-// take returns the frames queued, and whether more may come.
+// take returns the frames queued, and whether no more will come.
 func (o *outbox) take() (frames []frame, shut bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

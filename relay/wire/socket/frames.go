@@ -1,4 +1,4 @@
-package relay
+package socket
 
 import (
 	"context"
@@ -9,14 +9,17 @@ import (
 	"syncline/relay/wire"
 )
 
-// frames is a WebSocket as the handshake sees it.
+// Frames is a WebSocket as the handshake sees it. It is not to be used beside a
+// Conn.
+func Frames(ws *websocket.Conn) wire.Frames { return frames{ws} }
+
 type frames struct{ ws *websocket.Conn }
 
 // ReadFrame reads one binary frame.
 func (f frames) ReadFrame(ctx context.Context) ([]byte, error) {
 	typ, b, err := f.ws.Read(ctx)
 	if err == nil && typ != websocket.MessageBinary {
-		err = fmt.Errorf("%w: a text frame; messages are CBOR in binary frames", wire.ErrFrame)
+		err = errText
 	}
 	return b, err
 }
@@ -25,3 +28,5 @@ func (f frames) ReadFrame(ctx context.Context) ([]byte, error) {
 func (f frames) WriteFrame(ctx context.Context, b []byte) error {
 	return f.ws.Write(ctx, websocket.MessageBinary, b)
 }
+
+var errText = fmt.Errorf("%w: a text frame; messages are CBOR in binary frames", wire.ErrFrame)
