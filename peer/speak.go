@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
-	"syncline/crdt/id"
-	"syncline/crdt/session"
 	"syncline/relay/wire"
 )
 

@@ -71,9 +71,14 @@ func (s *Session) Generate(src Source, budget int) ([]byte, error) {
 
 // unreadable reports whether the other end asks from a point that we do not know:
 // we have lost data, or it took more for granted than it may. It is answered by a
-// reset, once for each different request.
+// reset, once for each different request. A change that is refused here, though it
+// was acknowledged once, is no lost data: asking for all would only bring it again.
 func (s *Session) unreadable() bool {
-	if len(s.ask.have) == 0 || len(s.g.Missing(s.ask.have[0].LastSync)) == 0 {
+	if len(s.ask.have) == 0 {
+		return false
+	}
+	lost := slices.ContainsFunc(s.g.Missing(s.ask.have[0].LastSync), func(h id.Hash) bool { return !s.orphans.Refused(h) })
+	if !lost {
 		return false
 	}
 	if s.reset != nil && slices.Equal(s.reset.need, s.theirs) && slices.Equal(s.reset.have[0].LastSync, s.ask.have[0].LastSync) {

@@ -398,3 +398,31 @@ func TestResumeLeavesOutWhatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// A change that was acknowledged once and is refused now is no lost data: who
+// takes it for granted is answered, and not asked for everything.
+func TestRefusedChangesAreNotLostData(t *testing.T) {
+	e := newEnd(t, "x")
+	c := e.edit()
+	e.connect()
+	bad := id.Hash{9}
+	e.orphans.Refuse(bad)
+	for _, taken := range []struct {
+		hash  id.Hash
+		reset bool
+	}{{bad, false}, {id.Hash{8}, true}} {
+		e.connect()
+		e.s.Receive(&Message{V2: true, Heads: []id.Hash{taken.hash}, Have: []Have{{LastSync: []id.Hash{taken.hash}}}, HasFlags: true})
+		out, err := e.s.Generate(e, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Decode(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reset := len(m.Chunks) == 0; reset != taken.reset {
+			t.Errorf("from %v: the answer %+v, want a reset: %v (we have %v)", taken.hash, m, taken.reset, c.Hash)
+		}
+	}
+}
