@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
@@ -234,7 +235,7 @@ func TestCloseSendsWhatIsQueuedAndSaysWhy(t *testing.T) {
 		r.Send([]byte("three"), nil)
 		r.run(ignore)
 		n, e := r.farEnd()
-		if n != 2 || wire.CloseCode(e.Code) != wire.CloseDraining || len(e.Reason) < 100 || !strings.HasPrefix(long, e.Reason) {
+		if n != 2 || wire.CloseCode(e.Code) != wire.CloseDraining || len(e.Reason) < 100 || !utf8.ValidString(e.Reason) || !strings.HasPrefix(long, e.Reason) {
 			t.Errorf("%d frames came, then %s, %q", n, wire.CloseCode(e.Code), e.Reason)
 		}
 		r.end(wire.CloseDraining, long)
