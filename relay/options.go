@@ -24,7 +24,9 @@ type Options struct {
 	MaxSilence time.Duration
 	// HandshakeTimeout is how long a client may take to say join. 0: 30 s.
 	HandshakeTimeout time.Duration
-	// WriteTimeout is how long the network may take to accept 64 KiB. 0: 20 s.
+	// WriteTimeout is how long the network may take to accept 64 KiB; past it the
+	// connection is closed with wire.CloseSlow. 0: 1 min: behind a client that reads
+	// 70 KB/s out of a full buffer of 6 MB, nothing is accepted for 30 s and more.
 	WriteTimeout time.Duration
 	// CloseTimeout is how long a closing connection may take to send what is
 	// queued for it, and Close to wait for the disk. 0: 5 s.
@@ -50,7 +52,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.PingInterval, 5*time.Second)
 	setDefault(&o.MaxSilence, 30*time.Second)
 	setDefault(&o.HandshakeTimeout, 30*time.Second)
-	setDefault(&o.WriteTimeout, 20*time.Second)
+	setDefault(&o.WriteTimeout, time.Minute)
 	setDefault(&o.CloseTimeout, 5*time.Second)
 	setDefault(&o.MaxFrame, wire.MaxFrame)
 	setDefault(&o.MaxQueue, 64<<20)

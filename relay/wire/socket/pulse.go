@@ -14,6 +14,12 @@ import (
 type Pulse struct {
 	heard atomic.Bool // something arrived since the last ping
 	busy  atomic.Bool // the reader is working and cannot hear a pong
+
+	// A frame is being written. The WebSocket library ends the connection if a ping
+	// does not get into the socket within five seconds, and behind a client that
+	// reads slowly it may not; whether bytes move at all is then for the write's
+	// own patience to say.
+	writing atomic.Bool
 }
 
 // Pong is for OnPongReceived of a WebSocket's options.
@@ -58,12 +64,15 @@ func (c *Conn) ping() {
 			return
 		case <-t.C:
 		}
-		if silence += c.o.PingInterval; c.pulse.beats() {
+		if silence += c.o.PingInterval; c.pulse.beats() || c.pulse.writing.Load() {
 			silence = 0
 		}
 		if silence > c.o.MaxSilence {
 			c.close(Ending{Code: wire.CloseNormal, Reason: "it does not answer pings", now: true})
 			return
+		}
+		if c.pulse.writing.Load() {
+			continue
 		}
 		// Whether the answer comes in time does not matter here: when it comes, it
 		// is heard.

@@ -49,14 +49,10 @@ type rig struct {
 // bubble runs a test with a rig whose Conn is not running yet.
 func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 	t.Helper()
-	bubbleWith(t, Options{
+	o := Options{
 		PingInterval: interval, MaxSilence: maxSilence, WriteTimeout: writeTimeout,
 		CloseTimeout: closeTimeout, MaxQueue: maxQueue,
-	}, f)
-}
-
-func bubbleWith(t *testing.T, o Options, f func(t *testing.T, r *rig)) {
-	t.Helper()
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, ended: make(chan error, 1)}
 		pulse := new(Pulse)
@@ -338,21 +334,19 @@ func TestOneThatIsNotListenedToStays(t *testing.T) {
 	})
 }
 
-// unpinged has the writer alone at work.
-var unpinged = Options{PingInterval: 24 * time.Hour, MaxSilence: 24 * time.Hour, WriteTimeout: writeTimeout, CloseTimeout: closeTimeout, MaxQueue: maxQueue}
-
 func TestAWriteThatDoesNotMoveEndsAConnection(t *testing.T) {
-	bubbleWith(t, unpinged, func(t *testing.T, r *rig) {
+	bubble(t, func(t *testing.T, r *rig) {
 		start := time.Now()
 		r.Send(make([]byte, 10), func() { t.Error("said to have left") })
 		r.run(ignore)
-		r.end(wire.CloseNormal, "")
+		r.end(wire.CloseSlow, "it has taken no bytes for 20s")
 		within(t, start, writeTimeout, writeTimeout)
 	})
 }
 
+// Pings that find no room do not end it either.
 func TestAWriteThatMovesMayTakeLong(t *testing.T) {
-	bubbleWith(t, unpinged, func(t *testing.T, r *rig) {
+	bubble(t, func(t *testing.T, r *rig) {
 		start := time.Now()
 		left := false
 		r.Send(make([]byte, 8*fragment), func() { left = true })

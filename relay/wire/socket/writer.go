@@ -2,6 +2,7 @@ package socket
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/coder/websocket"
@@ -14,7 +15,10 @@ func (c *Conn) write(ctx context.Context) {
 	for {
 		queued, shut := c.out.take()
 		for _, f := range queued {
-			if err := c.writeFrame(ctx, f.data); err != nil {
+			c.pulse.writing.Store(true)
+			err := c.writeFrame(ctx, f.data)
+			c.pulse.writing.Store(false)
+			if err != nil {
 				c.o.Log.Debug("write failed", "err", err)
 				c.close(Ending{Code: wire.CloseNormal, Reason: "the socket failed", now: true})
 				c.ws.CloseNow()
@@ -47,7 +51,10 @@ const fragment = 64 << 10
 func (c *Conn) writeFrame(ctx context.Context, frame []byte) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	patience := time.AfterFunc(c.o.WriteTimeout, cancel)
+	patience := time.AfterFunc(c.o.WriteTimeout, func() {
+		c.close(Ending{Code: wire.CloseSlow, Reason: fmt.Sprintf("it has taken no bytes for %v", c.o.WriteTimeout), now: true})
+		cancel()
+	})
 	defer patience.Stop()
 	if len(frame) <= fragment {
 		return c.ws.Write(ctx, websocket.MessageBinary, frame)
