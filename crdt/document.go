@@ -92,7 +92,7 @@ func Load(actor id.Actor, chunks ...[]byte) (*Document, error) {
 // Apply takes in changes, in an order in which deps come first; those that are
 // there already are skipped.
 //
-// Each must have passed chunk.ParseChange and check.Document.Check, or come
+// Each must have passed chunk.ParseChange and check.Checker.Check, or come
 // from Do: the core ends the process on some of those that would not have
 // passed. If it refuses the changes nevertheless, or does not have them
 // afterwards (a dependency was missing), the document closes itself with

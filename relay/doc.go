@@ -5,7 +5,7 @@
 // The way of a change: a connection's reader decodes the frame, the sync message
 // in it and the chunks in that, and checks each change alone (conn.go,
 // receive.go); it waits in the inbox of its document's room (hall.go); the room
-// checks it in its document and stages it (room.go, stage.go); the store makes it
+// checks it in its document (package check) and stages it (stage.go); the store makes it
 // durable; then the room makes it visible, answers its sender and tells every
 // other session of the document (speak.go); each connection's writer sends what
 // is queued for it (package socket).
