@@ -287,7 +287,7 @@ func (g *Graph) insert(m *Meta, deps []uint32, out bool) {
 	g.depth = append(g.depth, 0)
 	g.index.add(g.hash, n)
 	if g.contest(n, out) {
-		g.twins.out[n] = &evidence{makes: m.Makes}
+		g.twins.out[n] = &evidence{makes: slices.Clone(m.Makes)}
 		return
 	}
 	g.chains[a] = append(g.chains[a], n)

@@ -42,16 +42,31 @@ func (x *index) find(hashes []id.Hash, h *id.Hash) (uint32, bool) {
 // add enters a node whose hash is in hashes already and not in the index.
 func (x *index) add(hashes []id.Hash, node uint32) {
 	if 4*(x.used+1) > 3*len(x.slots) {
-		old := x.slots
-		x.slots = make([]uint32, 2*len(old))
-		for _, n := range old {
-			if n != 0 {
-				x.place(hashes, n-1)
-			}
-		}
+		x.resize(hashes, 2*len(x.slots))
 	}
 	x.place(hashes, node)
 	x.used++
+}
+
+// grow makes room for n nodes in all.
+func (x *index) grow(hashes []id.Hash, n int) {
+	size := len(x.slots)
+	for 4*n > 3*size {
+		size *= 2
+	}
+	if size > len(x.slots) {
+		x.resize(hashes, size)
+	}
+}
+
+func (x *index) resize(hashes []id.Hash, size int) {
+	old := x.slots
+	x.slots = make([]uint32, size)
+	for _, n := range old {
+		if n != 0 {
+			x.place(hashes, n-1)
+		}
+	}
 }
 
 func (x *index) place(hashes []id.Hash, node uint32) {
