@@ -50,6 +50,8 @@ type Graph struct {
 	pubStand  int // how many published nodes stand
 	pubOver   int // length of parents.over
 
+	shallow *shallow // nil if all of the document is here
+
 	staged  []uint64 // objects made by unpublished nodes that stand
 	twins   twins
 	checked struct { // the ancestry that Check computed last, for Add

@@ -14,7 +14,7 @@ const paintBudget = 512
 // Since lists the published changes that stand and are neither among the given
 // ones nor their ancestors, in topological order. Hashes that are not known are
 // ignored. It costs time in proportion to the result, and to the number of actors
-// if the given changes are far from the heads.
+// if the given changes are far from the heads. A shallow graph may list more.
 func (g *Graph) Since(have []id.Hash) []int {
 	if slices.Equal(have, g.pubHashes) {
 		return nil
@@ -34,6 +34,9 @@ func (g *Graph) Since(have []id.Hash) []int {
 			return out
 		}
 	}
+	if g.shallow != nil {
+		return g.all()
+	}
 	anc := g.ancestors(nodes)
 	if anc.all {
 		return nil // all the heads, and unpublished nodes are not in nodes
@@ -51,6 +54,9 @@ func (g *Graph) Since(have []id.Hash) []int {
 }
 
 func (g *Graph) everything() []int {
+	if g.shallow != nil {
+		return g.all()
+	}
 	out := make([]int, 0, g.pubStand)
 	for n := range g.pub {
 		if !g.twins.isOut(uint32(n)) {
@@ -61,7 +67,8 @@ func (g *Graph) everything() []int {
 }
 
 // paint walks back from the heads and from have at once and stops when all that
-// is left is below have. It gives up when that takes long.
+// is left is below have. It gives up when that takes long, or comes to where a
+// shallow graph ends.
 func (g *Graph) paint(have []uint32) ([]int, bool) {
 	// Entries are node<<1 | painted, so a painted entry comes before another for
 	// the same node.
@@ -76,6 +83,9 @@ func (g *Graph) paint(have []uint32) ([]int, bool) {
 	heapify(heap)
 	bare := len(g.pubHeads) // unpainted entries in the heap
 	budget := paintBudget + len(heap)
+	if g.shallow != nil {
+		budget = 2 * len(g.hash)
+	}
 	var out []int
 	last := uint32(noParent)
 	for bare > 0 {
@@ -90,6 +100,9 @@ func (g *Graph) paint(have []uint32) ([]int, bool) {
 		}
 		last = e >> 1
 		if painted == 0 {
+			if g.shallow != nil && g.shallow.cut.get(last) {
+				return nil, false
+			}
 			out = append(out, int(last))
 			budget++
 		}
@@ -127,6 +140,9 @@ func (g *Graph) HeadsWithout(nodes []int) []id.Hash {
 	child.words = make([]uint64, g.pub/64+1)
 	for _, n := range nodes {
 		gone.set(uint32(n))
+	}
+	if g.shallow != nil {
+		child.set(0) // what it stands for ends in other nodes
 	}
 	for n := range uint32(g.pub) {
 		if !gone.get(n) && !g.twins.isOut(n) {
