@@ -28,13 +28,16 @@ func Shallow(heads []id.Hash, through int64, changes int, recent iter.Seq[*Meta]
 	g.shallow = &shallow{through: through}
 	g.bare(&Meta{Row: -through})
 	g.child.set(0) // it is no head
+	above := false
 	for m := range recent {
+		if m.Row > through && !above {
+			above = true
+			g.ends(heads) // what comes now may depend on them
+		}
 		g.bare(m)
 	}
-	for i := range heads {
-		if _, ok := g.index.find(g.hash, &heads[i]); !ok {
-			g.bare(&Meta{Hash: heads[i], Row: through, Deps: []id.Hash{{}}})
-		}
+	if !above {
+		g.ends(heads)
 	}
 	for n := range uint32(len(g.hash)) {
 		if !g.child.get(n) {
@@ -48,6 +51,16 @@ func Shallow(heads []id.Hash, through int64, changes int, recent iter.Seq[*Meta]
 
 // IsShallow reports whether the graph holds the newest part of its document only.
 func (g *Graph) IsShallow() bool { return g.shallow != nil }
+
+// ends appends those of the chunk's heads that are older than what is held.
+func (g *Graph) ends(heads []id.Hash) {
+	for i := range heads {
+		if _, ok := g.index.find(g.hash, &heads[i]); !ok {
+			g.shallow.cut.set(uint32(len(g.hash)))
+			g.bare(&Meta{Hash: heads[i], Row: g.shallow.through})
+		}
+	}
+}
 
 // bare appends a node of which only hash, parents and row are kept.
 func (g *Graph) bare(m *Meta) {
