@@ -50,9 +50,10 @@ type Batch struct {
 // after the batch is durable, shares its transaction with other callers', and
 // keeps the batch's byte strings only until then. An entry whose document and
 // hash are already in the journal, or earlier in the batch, gets the row they
-// have; its other fields are not looked at.
+// have; its other fields are not looked at. One whose row was folded is not
+// recognised and gets another: callers ask their graph first, which has all.
 //
-// Errors: ErrInvalid, ErrFull, ErrReadOnly, ErrIO, ErrBusy, ErrDamaged,
+// Errors: ErrInvalid, ErrDeleting, ErrFull, ErrReadOnly, ErrIO, ErrBusy, ErrDamaged,
 // ErrClosed, or ctx's; with any of them nothing of the batch is stored. A
 // context that ends once the transaction has begun is not heeded.
 func (s *Store) Append(ctx context.Context, b Batch) (rows []int64, err error) {
@@ -266,20 +267,29 @@ func (t *tx) insert(entries []Entry, rows []int64, docs map[id.Document]*touched
 
 // document returns the number of a document, making it known if it is not.
 func (t *tx) document(doc id.Document) (int64, error) {
-	n, err := t.int64(`SELECT id FROM documents WHERE doc = ?`, doc[:])
+	n, err := t.known(doc)
 	if !errors.Is(err, ErrNotFound) {
 		return n, err
 	}
-	r, err := t.result(`INSERT INTO documents (doc, created_ms) VALUES (?, ?)`, doc[:], t.now.UnixMilli())
+	r, err := t.result(`INSERT INTO documents (doc, created_ms) VALUES (?, ?) ON CONFLICT (doc) DO NOTHING`, doc[:], t.now.UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("make document %s known: %w", doc, err)
+	}
+	if made, err := r.RowsAffected(); err != nil || made == 0 {
+		return 0, errors.Join(err, fmt.Errorf("document %s: %w", doc, ErrDeleting))
 	}
 	return r.LastInsertId()
 }
 
+// known returns the number of a document; ErrNotFound if it is not known.
+func (t *tx) known(doc id.Document) (int64, error) {
+	return t.int64(`SELECT id FROM documents WHERE doc = ? AND deleting = 0`, doc[:])
+}
+
 func (t *tx) update(d *touched) error {
 	if d.appended {
-		err := t.exec(`UPDATE documents SET changes = changes + ?, bytes = bytes + ?, last_row = ? WHERE id = ?`, d.changes, d.bytes, d.lastRow, d.id)
+		err := t.exec(`UPDATE documents SET changes = changes + ?1, bytes = bytes + ?2, last_row = ?3,
+			raw_changes = raw_changes + ?1, raw_bytes = raw_bytes + ?2 WHERE id = ?4`, d.changes, d.bytes, d.lastRow, d.id)
 		if err != nil {
 			return fmt.Errorf("count changes: %w", err)
 		}

@@ -133,7 +133,7 @@ func (t *tx) applied(rows []int64) error {
 
 // Applying lists the rows of a document that are applying, ascending.
 func (s *Store) Applying(ctx context.Context, doc id.Document) ([]Mark, error) {
-	return s.marks(ctx, `WHERE a.document = (SELECT id FROM documents WHERE doc = ?)`, doc[:])
+	return s.marks(ctx, `WHERE a.document = `+numberOf, doc[:])
 }
 
 // Interrupted lists the rows, over all documents, that processes were applying
@@ -170,7 +170,7 @@ func (s *Store) marks(ctx context.Context, where string, args ...any) (all []Mar
 			return true, nil
 		}, `SELECT a.row, d.doc, j.hash, a.begun_by, a.begun_by IN (SELECT id FROM openings)
 			FROM applying AS a JOIN journal AS j ON j.seq = a.row JOIN documents AS d ON d.id = a.document `+
-			where+` AND a.row > ? ORDER BY a.row LIMIT ?`, append(args[:len(args):len(args)], after, pieceRows)...)
+			where+` AND d.deleting = 0 AND a.row > ? ORDER BY a.row LIMIT ?`, append(args[:len(args):len(args)], after, pieceRows)...)
 		if err != nil {
 			return nil, fmt.Errorf("list what is being applied: %w", err)
 		}

@@ -14,20 +14,28 @@ import (
 type DocumentInfo struct {
 	Doc     id.Document
 	Heads   []id.Hash // see LoadHeads
-	Changes int64     // rows in the journal
+	Changes int64     // rows that were appended
 	Bytes   int64     // of their bodies
 	LastRow int64     // the highest of them
 	Created time.Time // when the store first heard of it
+
+	RawChanges int64 // of Changes: rows that are in the journal, not folded
+	RawBytes   int64 // of their bodies
+	FoldedRow  int64 // the highest row that is folded; those in the journal are all above it
 }
 
 // documentColumns are in the order of scanDocument.
-const documentColumns = `doc, heads, changes, bytes, last_row, created_ms`
+const documentColumns = `doc, heads, changes, bytes, last_row, created_ms, raw_changes, raw_bytes, folded_row`
+
+// numberOf is the number of the document that the parameter names. One that is
+// being deleted is, to those who read, no longer there.
+const numberOf = `(SELECT id FROM documents WHERE doc = ? AND deleting = 0)`
 
 func scanDocument(scan func(...any) error) (DocumentInfo, error) {
 	var d DocumentInfo
 	var doc, heads []byte
 	var ms int64
-	if err := scan(&doc, &heads, &d.Changes, &d.Bytes, &d.LastRow, &ms); err != nil {
+	if err := scan(&doc, &heads, &d.Changes, &d.Bytes, &d.LastRow, &ms, &d.RawChanges, &d.RawBytes, &d.FoldedRow); err != nil {
 		return d, err
 	}
 	d.Doc, d.Heads, d.Created = id.Document(doc), splitHashes(heads), time.UnixMilli(ms)
@@ -47,7 +55,7 @@ func (s *Store) AddDocument(ctx context.Context, doc id.Document) error {
 	return nil
 }
 
-// Documents calls fn with each document that has changes in the journal, in the
+// Documents calls fn with each document that has changes, in the
 // order in which the store first heard of them. An error of fn ends the scan
 // and is returned as it is.
 func (s *Store) Documents(ctx context.Context, fn func(DocumentInfo) error) error {
@@ -67,7 +75,7 @@ func (s *Store) documents(ctx context.Context, changes int64, fn func(DocumentIn
 			d, err := scanDocument(func(dest ...any) error { return r.Scan(append(dest, &after)...) })
 			piece = append(piece, d)
 			return true, err
-		}, `SELECT `+documentColumns+`, id FROM documents WHERE id > ? AND changes >= ? ORDER BY id LIMIT ?`, after, changes, pieceRows)
+		}, `SELECT `+documentColumns+`, id FROM documents WHERE id > ? AND changes >= ? AND deleting = 0 ORDER BY id LIMIT ?`, after, changes, pieceRows)
 		if err != nil {
 			return fmt.Errorf("list documents: %w", err)
 		}
@@ -87,7 +95,7 @@ func (s *Store) documents(ctx context.Context, changes int64, fn func(DocumentIn
 func (s *Store) Document(ctx context.Context, doc id.Document) (DocumentInfo, error) {
 	var d DocumentInfo
 	err := s.read(ctx, func(ctx context.Context) (err error) {
-		d, err = scanDocument(s.readers.QueryRowContext(ctx, `SELECT `+documentColumns+` FROM documents WHERE doc = ?`, doc[:]).Scan)
+		d, err = scanDocument(s.readers.QueryRowContext(ctx, `SELECT `+documentColumns+` FROM documents WHERE doc = ? AND deleting = 0`, doc[:]).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -105,7 +113,7 @@ func (s *Store) Document(ctx context.Context, doc id.Document) (DocumentInfo, er
 // the journal is the truth.
 func (s *Store) LoadHeads(ctx context.Context, doc id.Document) ([]id.Hash, error) {
 	var heads []byte
-	err := s.row(ctx, []any{&heads}, `SELECT heads FROM documents WHERE doc = ?`, doc[:])
+	err := s.row(ctx, []any{&heads}, `SELECT heads FROM documents WHERE doc = ? AND deleting = 0`, doc[:])
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("load heads of %s: %w", doc, err)
 	}
@@ -113,7 +121,9 @@ func (s *Store) LoadHeads(ctx context.Context, doc id.Document) ([]id.Hash, erro
 }
 
 // DocumentsBetween returns the documents with rows in (after, through], in the
-// order of their first such row: whom to wake when Watch tells of the range.
+// order of their first such row: whom to wake when Watch tells of the range. Of
+// rows that were folded since, it knows only between which they lie, and may
+// name a document that has none in the range.
 func (s *Store) DocumentsBetween(ctx context.Context, after, through int64) ([]id.Document, error) {
 	var docs []id.Document
 	err := s.piece(ctx, func(r *sql.Rows) (bool, error) {
@@ -123,8 +133,13 @@ func (s *Store) DocumentsBetween(ctx context.Context, after, through int64) ([]i
 		}
 		docs = append(docs, id.Document(doc))
 		return true, nil
-	}, `SELECT d.doc FROM (SELECT document, min(seq) AS first FROM journal WHERE seq > ? AND seq <= ? GROUP BY document) AS j
-		JOIN documents AS d ON d.id = j.document ORDER BY j.first`, after, through)
+	}, `SELECT d.doc FROM (
+			SELECT document, min(row) AS first FROM (
+				SELECT document, seq AS row FROM journal WHERE seq > ?1 AND seq <= ?2
+				UNION ALL
+				SELECT document, max(first_row, ?1 + 1) FROM segments WHERE folds = 1 AND last_row > ?1 AND first_row <= ?2)
+			GROUP BY document) AS j
+		JOIN documents AS d ON d.id = j.document WHERE d.deleting = 0 ORDER BY j.first, d.id`, after, through)
 	if err != nil {
 		return nil, fmt.Errorf("find the documents of rows %d to %d: %w", after+1, through, err)
 	}

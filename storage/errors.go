@@ -31,6 +31,9 @@ var (
 	ErrIO = errors.New("the disk failed; look into the system's log before trusting it further")
 	// ErrBusy: another process held the file for longer than Options.Busy.
 	ErrBusy = errors.New("another process keeps the file locked; stop it, or try again later")
+	// ErrDeleting: the document is being deleted. When that is done it may be
+	// made again.
+	ErrDeleting = errors.New("the document is being deleted; try again when it is gone")
 	// ErrInvalid: an argument is outside what the store keeps.
 	ErrInvalid = errors.New("not storable")
 )

@@ -14,7 +14,9 @@ import (
 // Journal calls fn with each row of a document above afterRow, in the order of
 // rows, without reading bodies. head is fn's only until it returns. An error of
 // fn ends the scan and is returned as it is. Rows appended meanwhile are told
-// too. A document that is not known has no rows.
+// too. Rows that were folded are passed over: whoever needs them reads the
+// segments, and after the journal, so that what is folded in between is seen
+// twice and not missed. A document that is not known has no rows.
 func (s *Store) Journal(ctx context.Context, doc id.Document, afterRow int64, fn func(row int64, hash id.Hash, head []byte) error) error {
 	var (
 		rows   = make([]int64, 0, 64)
@@ -36,7 +38,7 @@ func (s *Store) Journal(ctx context.Context, doc id.Document, afterRow int64, fn
 			heads.add(head)
 			return !heads.full(), nil
 		}, `SELECT seq, hash, head FROM journal
-			WHERE document = (SELECT id FROM documents WHERE doc = ?) AND seq > ? ORDER BY seq LIMIT ?`, doc[:], afterRow, pieceRows)
+			WHERE document = `+numberOf+` AND seq > ? ORDER BY seq LIMIT ?`, doc[:], afterRow, pieceRows)
 		if err != nil {
 			return fmt.Errorf("read the journal of %s: %w", doc, err)
 		}
@@ -55,7 +57,9 @@ func (s *Store) Journal(ctx context.Context, doc id.Document, afterRow int64, fn
 // Bodies calls fn with the body of each of the given rows of a document, in
 // ascending order of rows and once for each, whatever order they are given in.
 // body is fn's only until it returns. A row that is not in the journal of this
-// document is ErrNotFound. An error of fn ends the read and is returned as it is.
+// document is ErrNotFound, or a *FoldedError if it lies in the range of a segment
+// that rows of the document were folded into; fn has then been told of the rows
+// below it. An error of fn ends the read and is returned as it is.
 func (s *Store) Bodies(ctx context.Context, doc id.Document, rows []int64, fn func(row int64, body []byte) error) error {
 	if !slices.IsSorted(rows) {
 		rows = slices.Sorted(slices.Values(rows))
@@ -80,32 +84,44 @@ func (s *Store) Bodies(ctx context.Context, doc id.Document, rows []int64, fn fu
 				return false, err
 			}
 			if n := len(bodies.ends); row != ask[n] {
-				return false, fmt.Errorf("row %d: %w", ask[n], ErrNotFound)
+				return false, nil
 			}
 			bodies.add(body)
 			return !bodies.full(), nil
 		}, `SELECT seq, body FROM journal
-			WHERE seq IN (SELECT value FROM json_each(?)) AND +document = (SELECT id FROM documents WHERE doc = ?) ORDER BY seq`, string(list), doc[:])
-		n := len(bodies.ends)
-		if err == nil && n < len(ask) && !bodies.full() {
-			err = fmt.Errorf("row %d: %w", ask[n], ErrNotFound)
-		}
+			WHERE seq IN (SELECT value FROM json_each(?)) AND +document = `+numberOf+` ORDER BY seq`, string(list), doc[:])
 		if err != nil {
 			return fmt.Errorf("read bodies of %s: %w", doc, err)
 		}
+		n := len(bodies.ends)
 		for i, row := range ask[:n] {
 			if err := fn(row, bodies.at(i)); err != nil {
 				return err
 			}
+		}
+		if n < len(ask) && !bodies.full() {
+			return fmt.Errorf("read bodies of %s: %w", doc, s.missing(ctx, doc, ask[n]))
 		}
 		rows = rows[n:]
 	}
 	return nil
 }
 
+// missing says why a row is not in the journal of a document.
+func (s *Store) missing(ctx context.Context, doc id.Document, row int64) error {
+	folded, err := s.folded(ctx, doc, row)
+	switch {
+	case err != nil:
+		return err
+	case folded:
+		return &FoldedError{Doc: doc, Row: row}
+	}
+	return fmt.Errorf("row %d: %w", row, ErrNotFound)
+}
+
 // Entries calls fn with all that the journal has of a document above afterRow,
-// in the order of rows. For export and inspection: what syncs uses Journal and
-// Bodies. The byte strings are fn's to keep.
+// in the order of rows; as with Journal, that is what is not folded. For export
+// and inspection: what syncs uses Journal and Bodies. The byte strings are fn's to keep.
 func (s *Store) Entries(ctx context.Context, doc id.Document, afterRow int64, fn func(row int64, e Entry) error) error {
 	type found struct {
 		row int64
@@ -127,7 +143,7 @@ func (s *Store) Entries(ctx context.Context, doc id.Document, afterRow int64, fn
 			size += len(f.e.Head) + len(f.e.Body)
 			return size < pieceBytes, nil
 		}, `SELECT seq, hash, actor, actor_seq, origin, time_ms, head, body FROM journal
-			WHERE document = (SELECT id FROM documents WHERE doc = ?) AND seq > ? ORDER BY seq LIMIT ?`, doc[:], afterRow, pieceRows)
+			WHERE document = `+numberOf+` AND seq > ? ORDER BY seq LIMIT ?`, doc[:], afterRow, pieceRows)
 		if err != nil {
 			return fmt.Errorf("read the entries of %s: %w", doc, err)
 		}

@@ -75,7 +75,7 @@ func (s *Store) Quarantined(ctx context.Context, doc id.Document, fn func(Eviden
 			size += len(e.Body)
 			return size < pieceBytes, nil
 		}, `SELECT id, hash, reason, origin, time_ms, body FROM quarantine
-			WHERE document = (SELECT id FROM documents WHERE doc = ?) AND id > ? ORDER BY id LIMIT ?`, doc[:], after, pieceRows)
+			WHERE document = `+numberOf+` AND id > ? ORDER BY id LIMIT ?`, doc[:], after, pieceRows)
 		if err != nil {
 			return fmt.Errorf("read the quarantine of %s: %w", doc, err)
 		}

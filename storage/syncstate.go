@@ -13,7 +13,7 @@ import (
 func (s *Store) SyncState(ctx context.Context, doc id.Document, remote string) ([]byte, error) {
 	var state []byte
 	err := s.row(ctx, []any{&state}, `SELECT state FROM sync_states
-		WHERE document = (SELECT id FROM documents WHERE doc = ?) AND remote = ?`, doc[:], remote)
+		WHERE document = `+numberOf+` AND remote = ?`, doc[:], remote)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("load the sync state of %s: %w", doc, err)
 	}

@@ -136,52 +136,6 @@ func TestQuarantineKeepsTheFirstEvidence(t *testing.T) {
 	}
 }
 
-func TestSegmentsLieBesideTheirRows(t *testing.T) {
-	s := openTemp(t)
-	ctx := context.Background()
-	doc, other := id.Document{1}, id.Document{2}
-	rows := mustAppend(t, s, entry(doc, 0), entry(other, 0), entry(doc, 1), entry(doc, 2))
-	at := time.UnixMilli(1_700_000_000_123)
-	whole := Segment{Doc: doc, Kind: 3, Level: 1, FirstRow: rows[0], LastRow: rows[3], Rows: 3, Created: at}
-	some := Segment{Doc: doc, Level: 2, FirstRow: rows[2], LastRow: rows[3], Rows: 1, RowSet: []byte{}, Created: at}
-	var err error
-	if some.ID, err = s.AddSegment(ctx, some, []byte("some")); err != nil {
-		t.Fatal(err)
-	}
-	if whole.ID, err = s.AddSegment(ctx, whole, []byte("whole")); err != nil {
-		t.Fatal(err)
-	}
-	whole.Size, some.Size = 5, 4
-	var got []Segment
-	if err := s.Segments(ctx, doc, func(g Segment) error { got = append(got, g); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if want := []Segment{whole, some}; !reflect.DeepEqual(got, want) {
-		t.Errorf("segments %+v, want %+v", got, want)
-	}
-	if body, err := s.SegmentBody(ctx, whole.ID); err != nil || string(body) != "whole" {
-		t.Errorf("body %q, %v", body, err)
-	}
-	if _, err := s.SegmentBody(ctx, 99); !errors.Is(err, ErrNotFound) {
-		t.Errorf("no such segment: %v", err)
-	}
-	for name, g := range map[string]Segment{
-		"another's row":  {Doc: doc, FirstRow: rows[0], LastRow: rows[1], Rows: 1, RowSet: []byte{1}},
-		"reversed":       {Doc: doc, FirstRow: rows[2], LastRow: rows[0], Rows: 1, RowSet: []byte{1}},
-		"beyond the end": {Doc: doc, FirstRow: rows[0], LastRow: 99, Rows: 3},
-		"too few":        {Doc: doc, FirstRow: rows[0], LastRow: rows[3], Rows: 2},
-		"too many":       {Doc: doc, FirstRow: rows[0], LastRow: rows[3], Rows: 4, RowSet: []byte{1}},
-		"none":           {Doc: doc, FirstRow: rows[0], LastRow: rows[3], RowSet: []byte{1}},
-	} {
-		if _, err := s.AddSegment(ctx, g, nil); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := s.AddSegment(ctx, Segment{Doc: id.Document{3}}, nil); !errors.Is(err, ErrNotFound) {
-		t.Errorf("an unknown document: %v", err)
-	}
-}
-
 func TestValues(t *testing.T) {
 	s := openTemp(t)
 	ctx := context.Background()

@@ -271,30 +271,46 @@ func (t *tx) result(query string, args ...any) (sql.Result, error) {
 	return r, classify(err)
 }
 
-// bytesOf reads one byte string. No row is ErrNotFound.
-func (t *tx) bytesOf(query string, args ...any) ([]byte, error) {
+// row reads one row. No row is ErrNotFound.
+func (t *tx) row(dest []any, query string, args ...any) error {
 	s, err := t.prepared(query)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var b []byte
-	err = s.QueryRowContext(context.Background(), args...).Scan(&b)
+	err = s.QueryRowContext(context.Background(), args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
+		return ErrNotFound
 	}
-	return b, classify(err)
+	return classify(err)
+}
+
+// bytesOf reads one byte string. No row is ErrNotFound.
+func (t *tx) bytesOf(query string, args ...any) (b []byte, err error) {
+	err = t.row([]any{&b}, query, args...)
+	return b, err
 }
 
 // int64 reads one number. No row is ErrNotFound.
-func (t *tx) int64(query string, args ...any) (int64, error) {
+func (t *tx) int64(query string, args ...any) (n int64, err error) {
+	err = t.row([]any{&n}, query, args...)
+	return n, err
+}
+
+// all hands every row to scan.
+func (t *tx) all(scan func(*sql.Rows) error, query string, args ...any) error {
 	s, err := t.prepared(query)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var n int64
-	err = s.QueryRowContext(context.Background(), args...).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, ErrNotFound
+	rows, err := s.QueryContext(context.Background(), args...)
+	if err != nil {
+		return classify(err)
 	}
-	return n, classify(err)
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return classify(rows.Err())
 }
