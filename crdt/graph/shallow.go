@@ -2,14 +2,16 @@ package graph
 
 import (
 	"iter"
+	"slices"
 
 	"syncline/crdt/id"
 )
 
 // shallow is what a graph knows of the part of a document that it does not hold.
 type shallow struct {
-	through int64  // all up to this journal row is in a document chunk
-	cut     bitset // nodes with a parent that is not held
+	through int64    // all up to this journal row is in a document chunk
+	ends    []uint32 // the heads of that chunk
+	cut     bitset   // nodes with a parent that is not held
 }
 
 // Shallow returns the graph of the newest part of a document, for whom a whole one
@@ -52,13 +54,17 @@ func Shallow(heads []id.Hash, through int64, changes int, recent iter.Seq[*Meta]
 // IsShallow reports whether the graph holds the newest part of its document only.
 func (g *Graph) IsShallow() bool { return g.shallow != nil }
 
-// ends appends those of the chunk's heads that are older than what is held.
+// ends notes the heads of the chunk, and appends those that are older than what is
+// held.
 func (g *Graph) ends(heads []id.Hash) {
 	for i := range heads {
-		if _, ok := g.index.find(g.hash, &heads[i]); !ok {
-			g.shallow.cut.set(uint32(len(g.hash)))
+		n, ok := g.index.find(g.hash, &heads[i])
+		if !ok {
+			n = uint32(len(g.hash))
+			g.shallow.cut.set(n)
 			g.bare(&Meta{Hash: heads[i], Row: g.shallow.through})
 		}
+		g.shallow.ends = append(g.shallow.ends, n)
 	}
 }
 
@@ -82,13 +88,39 @@ func (g *Graph) bare(m *Meta) {
 	}
 }
 
-// all lists what an end lacks that has nothing: the chunk, and what is above it.
-func (g *Graph) all() []int {
-	out := []int{0}
-	for n := 1; n < g.pub; n++ {
-		if g.row[n] > g.shallow.through {
-			out = append(out, n)
+// shallowSince is Since. Where the answer lies partly beyond what is held, the chunk
+// is in it.
+func (g *Graph) shallowSince(have []uint32) []int {
+	var known bitset
+	for _, n := range have {
+		known.set(n)
+	}
+	for n := uint32(len(g.hash)); n > 0; {
+		if n--; known.get(n) {
+			for _, p := range g.parents.of(n) {
+				known.set(p)
+			}
 		}
 	}
-	return out
+	// An end that has the heads of the chunk has all of it.
+	hasChunk := !slices.ContainsFunc(g.shallow.ends, func(n uint32) bool { return !known.get(n) })
+	above, lacks := []int{}, []int{}
+	cut := false
+	for n := uint32(1); n < uint32(len(g.hash)); n++ {
+		if known.get(n) {
+			continue
+		}
+		lacks = append(lacks, int(n))
+		cut = cut || g.shallow.cut.get(n)
+		if g.row[n] > g.shallow.through {
+			above = append(above, int(n))
+		}
+	}
+	switch {
+	case hasChunk:
+		return above
+	case !cut:
+		return lacks
+	}
+	return append([]int{0}, above...)
 }

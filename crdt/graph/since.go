@@ -26,6 +26,9 @@ func (g *Graph) Since(have []id.Hash) []int {
 		}
 	}
 	nodes = distinct(nodes)
+	if g.shallow != nil {
+		return g.shallowSince(nodes)
+	}
 	if len(nodes) == 0 {
 		return g.everything()
 	}
@@ -33,9 +36,6 @@ func (g *Graph) Since(have []id.Hash) []int {
 		if out, ok := g.paint(nodes); ok {
 			return out
 		}
-	}
-	if g.shallow != nil {
-		return g.all()
 	}
 	anc := g.ancestors(nodes)
 	if anc.all {
@@ -54,9 +54,6 @@ func (g *Graph) Since(have []id.Hash) []int {
 }
 
 func (g *Graph) everything() []int {
-	if g.shallow != nil {
-		return g.all()
-	}
 	out := make([]int, 0, g.pubStand)
 	for n := range g.pub {
 		if !g.twins.isOut(uint32(n)) {
@@ -67,8 +64,7 @@ func (g *Graph) everything() []int {
 }
 
 // paint walks back from the heads and from have at once and stops when all that
-// is left is below have. It gives up when that takes long, or comes to where a
-// shallow graph ends.
+// is left is below have. It gives up when that takes long.
 func (g *Graph) paint(have []uint32) ([]int, bool) {
 	// Entries are node<<1 | painted, so a painted entry comes before another for
 	// the same node.
@@ -83,9 +79,6 @@ func (g *Graph) paint(have []uint32) ([]int, bool) {
 	heapify(heap)
 	bare := len(g.pubHeads) // unpainted entries in the heap
 	budget := paintBudget + len(heap)
-	if g.shallow != nil {
-		budget = 2 * len(g.hash)
-	}
 	var out []int
 	last := uint32(noParent)
 	for bare > 0 {
@@ -100,9 +93,6 @@ func (g *Graph) paint(have []uint32) ([]int, bool) {
 		}
 		last = e >> 1
 		if painted == 0 {
-			if g.shallow != nil && g.shallow.cut.get(last) {
-				return nil, false
-			}
 			out = append(out, int(last))
 			budget++
 		}

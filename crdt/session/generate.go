@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,13 +24,14 @@ type Source interface {
 	Bodies(rows []int64, yield func(body []byte) bool) error
 }
 
-// Packer is a Source that may have a more compact form than change chunks, for
-// receivers of V2.
+// Packer is a Source that has more compact forms than one chunk for each change,
+// for receivers of V2.
 type Packer interface {
 	Source
-	// Pack returns chunks of any type that together hold at least the changes of
-	// rows[:n], in at most about budget bytes; n is 0 if it has none.
-	Pack(rows []int64, budget int) (chunks []byte, n int, err error)
+	// Pack returns chunks that together hold at least the changes of rows[:n],
+	// which stand for at most about budget bytes of changes (0: no bound), and n,
+	// which is at least 1. bundles says that the receiver reads bundle chunks.
+	Pack(rows []int64, bundles bool, budget int) (chunks []byte, n int, err error)
 }
 
 // Generate returns the next message for the other end, or nil if there is nothing
@@ -218,14 +220,15 @@ func (s *Session) pack(m *Message, src Source, p *plan, budget int) (n int, err 
 		rows[i] = s.g.Row(n)
 	}
 	if packer, ok := src.(Packer); ok && s.v2 {
-		chunks, n, err := packer.Pack(rows, budget)
+		chunks, n, err := packer.Pack(rows, s.resets, budget)
+		if err == nil && n < 1 {
+			err = errors.New("the source gave none")
+		}
 		if err != nil {
-			return 0, fmt.Errorf("pack %d changes: %w", len(rows), err)
+			return 0, fmt.Errorf("read the bodies of %d changes: %w", len(rows), err)
 		}
-		if n > 0 {
-			m.Chunks = [][]byte{chunks}
-			return n, nil
-		}
+		m.Chunks = [][]byte{chunks}
+		return n, nil
 	}
 	var buf []byte
 	var ends []int

@@ -34,7 +34,7 @@ type Session struct {
 	allKnown bool      // we know all of theirs
 	ask      *ask      // what it asked for and was not answered
 	v2       bool      // it reads V2
-	resets   bool      // it honours SyncReset
+	resets   bool      // it honours SyncReset; an end as new as that reads bundles
 	readOnly bool      // it takes no changes
 
 	// What follows from it.
