@@ -21,7 +21,7 @@ func ParseChange(b []byte) (*Change, error) {
 		return nil, malformed("%d bytes follow the change", len(rest))
 	}
 	if typ != typeChange {
-		return nil, malformed("a document chunk stands where a change is expected")
+		return nil, malformed("a document or a bundle stands where a change is expected")
 	}
 	hash, err := hashOf(whole)
 	if err != nil {

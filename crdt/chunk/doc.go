@@ -1,6 +1,6 @@
 // Package chunk reads and writes the binary form of Automerge changes: change
-// chunks (type 1, and type 2 with a deflated body) and document chunks (type
-// 0), which are expanded into the changes they stand for.
+// chunks (type 1, and type 2 with a deflated body), document chunks (type 0) and
+// bundles (type 3), which are expanded into the changes they stand for.
 //
 // It is the first thing that foreign bytes meet on their way in. What it
 // accepts is strictly well formed: every column has exactly the rows that the

@@ -8,7 +8,7 @@ import (
 )
 
 // ParseChunks decodes concatenated chunks of any type, validating every change.
-// A document chunk is expanded into its changes. The result keeps b, which must
+// A document chunk and a bundle are expanded into their changes. The result keeps b, which must
 // not be modified afterwards.
 func ParseChunks(b []byte) ([]*Change, error) {
 	var out []*Change
@@ -22,13 +22,22 @@ func ParseChunks(b []byte) ([]*Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		if typ == typeDocument {
+		switch typ {
+		case typeDocument:
 			changes, err := expand(body, actors)
 			if err != nil {
 				return nil, err
 			}
 			out = append(out, changes...)
-		} else {
+		case typeBundle:
+			bundle, err := openBundle(body, actors)
+			if err != nil {
+				return nil, err
+			}
+			if out, err = bundle.all(out); err != nil {
+				return nil, err
+			}
+		default:
 			c, err := parseChange(whole, body, hash, actors)
 			if err != nil {
 				return nil, err

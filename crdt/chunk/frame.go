@@ -47,7 +47,7 @@ func split(b []byte) (typ byte, whole, body, rest []byte, err error) {
 	}
 	whole, rest = b[:r.off:r.off], b[r.off:]
 	switch typ {
-	case typeDocument, typeChange:
+	case typeDocument, typeChange, typeBundle:
 	case typeDeflated:
 		inflated, err := inflate(body, MaxChangeBytes)
 		if err != nil {
@@ -57,8 +57,6 @@ func split(b []byte) (typ byte, whole, body, rest []byte, err error) {
 		whole = append(whole, b[:8]...)
 		whole = append(AppendUint(append(whole, typeChange), uint64(len(inflated))), inflated...)
 		typ, body = typeChange, whole[len(whole)-len(inflated):]
-	case typeBundle:
-		return 0, nil, nil, nil, malformed("bundle chunks are not read yet; send changes instead")
 	default:
 		return 0, nil, nil, nil, malformed("chunk type %d is unknown", typ)
 	}
