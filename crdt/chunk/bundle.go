@@ -3,7 +3,6 @@ package chunk
 import (
 	"fmt"
 	"iter"
-	"slices"
 
 	"syncline/crdt/id"
 )
@@ -126,19 +125,7 @@ func ParseBundle(b []byte) ([]*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bundle.all(nil)
-}
-
-// all appends all changes.
-func (b *Bundle) all(out []*Change) ([]*Change, error) {
-	out = slices.Grow(out, len(b.members))
-	for c, err := range b.Changes() {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, nil
+	return collect(bundle.Changes())
 }
 
 func openBundle(body []byte, actors actorTable) (*Bundle, error) {

@@ -2,49 +2,78 @@ package chunk
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"syncline/crdt/id"
 )
 
 // ParseChunks decodes concatenated chunks of any type, validating every change.
-// A document chunk and a bundle are expanded into their changes. The result keeps b, which must
-// not be modified afterwards.
-func ParseChunks(b []byte) ([]*Change, error) {
-	var out []*Change
-	actors := actorTable{}
-	for len(b) > 0 {
-		typ, whole, body, rest, err := split(b)
+// Document chunks and bundles are expanded into their changes. The result keeps b,
+// which must not be modified afterwards.
+func ParseChunks(b []byte) ([]*Change, error) { return collect(Changes(b)) }
+
+// Changes is ParseChunks one change after the other, for input that is not to lie
+// in memory as changes. It ends after an error; what came before it was valid.
+func Changes(b []byte) iter.Seq2[*Change, error] {
+	return func(yield func(*Change, error) bool) {
+		actors := actorTable{}
+		for len(b) > 0 {
+			rest, more, err := changesOf(b, actors, func(c *Change) bool { return yield(c, nil) })
+			if err != nil {
+				yield(nil, err)
+			}
+			if err != nil || !more {
+				return
+			}
+			b = rest
+		}
+	}
+}
+
+// changesOf yields the changes of the first chunk in b.
+func changesOf(b []byte, actors actorTable, yield func(*Change) bool) (rest []byte, more bool, err error) {
+	typ, whole, body, rest, err := split(b)
+	if err != nil {
+		return nil, false, err
+	}
+	hash, err := hashOf(whole)
+	if err != nil {
+		return nil, false, err
+	}
+	switch typ {
+	case typeDocument:
+		more, err = expand(body, actors, yield)
+	case typeBundle:
+		more, err = unbundle(body, actors, yield)
+	default:
+		var c *Change
+		if c, err = parseChange(whole, body, hash, actors); err == nil {
+			more = yield(c)
+		}
+	}
+	return rest, more, err
+}
+
+func unbundle(body []byte, actors actorTable, yield func(*Change) bool) (more bool, err error) {
+	b, err := openBundle(body, actors)
+	if err != nil {
+		return false, err
+	}
+	for c, err := range b.Changes() {
+		if err != nil || !yield(c) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func collect(changes iter.Seq2[*Change, error]) (out []*Change, err error) {
+	for c, err := range changes {
 		if err != nil {
 			return nil, err
 		}
-		hash, err := hashOf(whole)
-		if err != nil {
-			return nil, err
-		}
-		switch typ {
-		case typeDocument:
-			changes, err := expand(body, actors)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, changes...)
-		case typeBundle:
-			bundle, err := openBundle(body, actors)
-			if err != nil {
-				return nil, err
-			}
-			if out, err = bundle.all(out); err != nil {
-				return nil, err
-			}
-		default:
-			c, err := parseChange(whole, body, hash, actors)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, c)
-		}
-		b = rest
+		out = append(out, c)
 	}
 	return out, nil
 }
@@ -63,7 +92,11 @@ func ParseDocument(b []byte) ([]*Change, error) {
 	if _, err := hashOf(whole); err != nil {
 		return nil, err
 	}
-	return expand(body, actorTable{})
+	var out []*Change
+	if _, err := expand(body, actorTable{}, func(c *Change) bool { out = append(out, c); return true }); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // The columns of a document chunk: id<<4 | type. The others are those of a change.
@@ -96,26 +129,27 @@ type document struct {
 	keys   []string // of map keys and mark names, named by index from ops
 }
 
-func expand(body []byte, actors actorTable) ([]*Change, error) {
+// expand yields the changes of a document chunk. If it ends with an error, those
+// before it were valid one by one.
+func expand(body []byte, actors actorTable, yield func(*Change) bool) (more bool, err error) {
 	d := &document{budget: MaxDocumentBytes}
 	r := &reader{buf: body}
 	if err := d.readHeader(r, actors); err != nil {
-		return nil, malformed("document: %w", err)
+		return false, malformed("document: %w", err)
 	}
 	changeCols, opCols, err := d.readColumns(r)
 	if err != nil {
-		return nil, malformed("document: %w", err)
+		return false, malformed("document: %w", err)
 	}
 	// Indexes of the heads among the changes may follow; the heads say the same.
 	d.rows = freeDocumentRows + documentRowsPerByte*uint64(MaxDocumentBytes-d.budget)
 	if err := d.readOps(opCols); err != nil {
-		return nil, malformed("document operations: %w", err)
+		return false, malformed("document operations: %w", err)
 	}
-	changes, err := d.rebuild(changeCols, actors)
-	if err != nil {
-		return nil, malformed("document changes: %w", err)
+	if more, err = d.rebuild(changeCols, actors, yield); err != nil {
+		return false, malformed("document changes: %w", err)
 	}
-	return changes, nil
+	return more, nil
 }
 
 func (d *document) readHeader(r *reader, actors actorTable) error {
@@ -209,11 +243,11 @@ func (s columnSet) empty() error {
 
 // checkHeads compares the heads that the chunk states with those of its changes,
 // which are the ones that are not inner.
-func (d *document) checkHeads(changes []*Change, inner []bool) error {
+func (d *document) checkHeads(changes []id.Hash, inner []bool) error {
 	var heads []id.Hash
-	for i, c := range changes {
+	for i, h := range changes {
 		if !inner[i] {
-			heads = append(heads, c.Hash)
+			heads = append(heads, h)
 		}
 	}
 	id.SortHashes(heads)

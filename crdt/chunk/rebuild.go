@@ -23,18 +23,18 @@ type rebuilder struct {
 	op     Op
 }
 
-// rebuild reads the change columns and returns the changes in their order.
-func (d *document) rebuild(cols columnSet, actors actorTable) ([]*Change, error) {
+// rebuild reads the change columns and yields the changes in their order.
+func (d *document) rebuild(cols columnSet, actors actorTable, yield func(*Change) bool) (more bool, err error) {
 	actorCol := cols.take(colDocActor)
 	n, err := countRows(actorCol, d.rows)
 	if err != nil {
-		return nil, fmt.Errorf("actor column: %w", err)
+		return false, fmt.Errorf("actor column: %w", err)
 	}
 	rows := int(n)
 	depCount := cols.take(colDocDepCount)
 	ndeps, err := laxSum(depCount, rows, d.rows)
 	if err != nil {
-		return nil, fmt.Errorf("dep count column: %w", err)
+		return false, fmt.Errorf("dep count column: %w", err)
 	}
 	author, seq := laxInts(actorCol, rows, false), laxDeltas(cols.take(colDocSeq), rows)
 	maxOp, time := laxDeltas(cols.take(colDocMaxOp), rows), laxDeltas(cols.take(colDocTime), rows)
@@ -43,13 +43,13 @@ func (d *document) rebuild(cols columnSet, actors actorTable) ([]*Change, error)
 	extraMeta := laxInts(cols.take(colDocExtraMeta), rows, false)
 	extra := reader{buf: cols.take(colDocExtraValue)}
 	if err := cols.empty(); err != nil {
-		return nil, err
+		return false, err
 	}
 	b, err := newRebuilder(d)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	out := make([]*Change, 0, rows)
+	hashes := make([]id.Hash, 0, rows)
 	inner := make([]bool, rows) // another change depends on it
 	total := 0
 	var h Header
@@ -64,50 +64,53 @@ func (d *document) rebuild(cols columnSet, actors actorTable) ([]*Change, error)
 		h.Time, _, e[3] = time.next()
 		h.Message, _, e[4] = message.next()
 		if err := errors.Join(e[:]...); err != nil {
-			return nil, fmt.Errorf("change %d: %w", i, err)
+			return false, fmt.Errorf("change %d: %w", i, err)
 		}
 		if !okA || !okS || !okMax || a >= uint64(len(d.actors)) || s != b.lastSeq[a]+1 {
-			return nil, fmt.Errorf("change %d: its actor or sequence number is missing or out of order", i)
+			return false, fmt.Errorf("change %d: its actor or sequence number is missing or out of order", i)
 		}
 		b.lastSeq[a], h.Seq = s, s
 		n, _, err := counts.next()
 		if err != nil {
-			return nil, fmt.Errorf("change %d: deps: %w", i, err)
+			return false, fmt.Errorf("change %d: deps: %w", i, err)
 		}
 		for range n {
 			j, ok, err := depIndex.next()
 			if err != nil || !ok || j < 0 || j >= int64(i) {
-				return nil, fmt.Errorf("change %d: deps: %w", i, orRange(err))
+				return false, fmt.Errorf("change %d: deps: %w", i, orRange(err))
 			}
-			h.Deps = append(h.Deps, out[j].Hash)
+			h.Deps = append(h.Deps, hashes[j])
 			inner[j] = true
 		}
 		id.SortHashes(h.Deps)
 		if m, _, err = extraMeta.next(); err != nil {
-			return nil, fmt.Errorf("change %d: extra bytes: %w", i, err)
+			return false, fmt.Errorf("change %d: extra bytes: %w", i, err)
 		}
 		if h.Extra, err = extra.take(m >> 4); err != nil {
-			return nil, fmt.Errorf("change %d: extra bytes: %w", i, err)
+			return false, fmt.Errorf("change %d: extra bytes: %w", i, err)
 		}
 		raw, hash, bodyAt, err := b.change(&h, int(a), top)
 		if err != nil {
-			return nil, fmt.Errorf("change %d: %w", i, err)
+			return false, fmt.Errorf("change %d: %w", i, err)
 		}
 		if total += len(raw); total > MaxDocumentBytes {
-			return nil, fmt.Errorf("its changes expand past the limit of %d bytes", MaxDocumentBytes)
+			return false, fmt.Errorf("its changes expand past the limit of %d bytes", MaxDocumentBytes)
 		}
 		c, err := parseChange(raw, raw[bodyAt:], hash, actors)
 		if err != nil {
-			return nil, fmt.Errorf("change %d: %w", i, err)
+			return false, fmt.Errorf("change %d: %w", i, err)
 		}
-		out = append(out, c)
+		hashes = append(hashes, c.Hash)
+		if !yield(c) {
+			return false, nil
+		}
 	}
 	for a := range b.next {
 		if b.next[a] != b.end[a] {
-			return nil, fmt.Errorf("operations of actor %s belong to no change", d.actors[a])
+			return false, fmt.Errorf("operations of actor %s belong to no change", d.actors[a])
 		}
 	}
-	return out, d.checkHeads(out, inner)
+	return true, d.checkHeads(hashes, inner)
 }
 
 func newRebuilder(d *document) (*rebuilder, error) {
