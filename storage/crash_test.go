@@ -78,6 +78,17 @@ func child(path string) error {
 			}
 		})
 	}
+	if os.Getenv(childFoldsEnv) != "" {
+		for d := range 3 {
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(seed, uint64(100+d)))
+				if err := foldUntil(ctx, s, id.Document{byte(d)}, rng); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+			})
+		}
+	}
 	wg.Wait()
 	return s.Close()
 }
@@ -91,10 +102,10 @@ type acknowledged struct {
 
 // startChild runs the child at path. read calls fn with each row that it prints
 // until fn wants no more or the child has ended.
-func startChild(t *testing.T, path string) (cmd *exec.Cmd, stdin io.Closer, read func(fn func(acknowledged) bool)) {
+func startChild(t *testing.T, path string, env ...string) (cmd *exec.Cmd, stdin io.Closer, read func(fn func(acknowledged) bool)) {
 	t.Helper()
 	cmd = exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+path)
+	cmd.Env = append(append(os.Environ(), childEnv+"="+path), env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -3,7 +3,9 @@ package storage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,16 +23,25 @@ type model struct {
 }
 
 type modelDoc struct {
-	rows   []int64
-	have   map[id.Hash]int64
-	bodies map[int64][]byte
-	heads  []id.Hash
-	states map[string][]byte
+	rows    []int64 // in the journal
+	have    map[id.Hash]int64
+	bodies  map[int64][]byte
+	heads   []id.Hash
+	states  map[string][]byte
+	changes int64
+	folds   []modelFold // by first row
+	chunks  map[int]int64
+}
+
+// modelFold is a folding segment, whose body lists its rows.
+type modelFold struct {
+	id   int64
+	rows []int64
 }
 
 func (m *model) doc(d id.Document) *modelDoc {
 	if m.docs[d] == nil {
-		m.docs[d] = &modelDoc{have: make(map[id.Hash]int64), bodies: make(map[int64][]byte), states: make(map[string][]byte)}
+		m.docs[d] = &modelDoc{have: make(map[id.Hash]int64), bodies: make(map[int64][]byte), states: make(map[string][]byte), chunks: make(map[int]int64)}
 	}
 	return m.docs[d]
 }
@@ -83,6 +94,13 @@ func TestStoreAgainstModel(t *testing.T) {
 				}
 				m.append(t, b, rows)
 			},
+			"fold": func(t *rapid.T) {
+				doc := aDoc.Draw(t, "doc")
+				m.fold(t, s, doc, rapid.IntRange(0, 100).Draw(t, "rows"), rapid.IntRange(0, 3).Draw(t, "segments"))
+			},
+			"chunk": func(t *rapid.T) {
+				m.chunk(t, s, aDoc.Draw(t, "doc"), rapid.IntRange(0, 1).Draw(t, "kind"))
+			},
 			"sync state": func(t *rapid.T) {
 				doc, remote := aDoc.Draw(t, "doc"), rapid.SampledFrom([]string{"a", "b", ""}).Draw(t, "remote")
 				state := rapid.SampledFrom([][]byte{nil, {}, {1}, {2, 3}}).Draw(t, "state")
@@ -124,9 +142,104 @@ func (m *model) append(t *rapid.T, b Batch, rows []int64) {
 		}
 		m.last = rows[i]
 		d.have[e.Hash], d.bodies[m.last], d.rows = m.last, e.Body, append(d.rows, m.last)
+		d.changes++
 	}
 	for doc, heads := range b.Heads {
 		m.doc(doc).heads = heads
+	}
+}
+
+// fold folds the first n rows of the journal, with up to k of the last folding
+// segments before them; or segments alone, if there are no rows or n is 0.
+func (m *model) fold(t *rapid.T, s *Store, doc id.Document, n, k int) {
+	d := m.doc(doc)
+	n, k = min(n, len(d.rows)), min(k, len(d.folds))
+	f := Fold{Segment: Segment{Doc: doc, Kind: 7, Level: k}}
+	var rows []int64
+	for _, old := range d.folds[len(d.folds)-k:] {
+		rows = append(rows, old.rows...)
+		f.Replaces = append(f.Replaces, old.id)
+	}
+	rows = append(rows, d.rows[:n]...)
+	if len(rows) == 0 {
+		return
+	}
+	f.FirstRow, f.LastRow, f.Rows = rows[0], rows[len(rows)-1], int64(len(rows))
+	f.Index, f.Body = fmt.Append(nil, len(rows)), fmt.Append(nil, rows)
+	segment, err := s.Fold(context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.folds = append(d.folds[:len(d.folds)-k], modelFold{id: segment, rows: rows})
+	gone := d.rows[:n]
+	d.rows = d.rows[n:]
+	for hash, row := range d.have { // what is folded is not recognised
+		if _, found := slices.BinarySearch(gone, row); found {
+			delete(d.have, hash)
+		}
+	}
+}
+
+// chunk lays a segment beside all rows.
+func (m *model) chunk(t *rapid.T, s *Store, doc id.Document, kind int) {
+	d := m.doc(doc)
+	var rows []int64
+	for _, f := range d.folds {
+		rows = append(rows, f.rows...)
+	}
+	rows = append(rows, d.rows...)
+	if len(rows) == 0 {
+		return
+	}
+	segment, err := s.PutChunk(context.Background(), Segment{
+		Doc: doc, Kind: kind, FirstRow: rows[0], LastRow: rows[len(rows)-1], Rows: int64(len(rows)),
+	}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.chunks[kind] = segment
+}
+
+// compareSegments reads the segments of a document and what is counted of them.
+func (m *model) compareSegments(t *rapid.T, s *Store, doc id.Document, d *modelDoc) {
+	ctx := context.Background()
+	chunks := make(map[int]int64)
+	var folds []modelFold
+	folded, raw := int64(0), int64(0)
+	err := s.Segments(ctx, doc, func(g Segment) error {
+		if !g.Folds {
+			chunks[g.Kind] = g.ID
+			return nil
+		}
+		want := d.folds[len(folds)]
+		folds = append(folds, want)
+		index, err1 := s.SegmentIndex(ctx, g.ID)
+		body, err2 := s.SegmentBody(ctx, g.ID)
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		folded = want.rows[len(want.rows)-1]
+		if g.ID != want.id || g.LastRow != folded || string(body) != fmt.Sprint(want.rows) || string(index) != fmt.Sprint(len(want.rows)) {
+			return fmt.Errorf("segment %+v has rows %s, want %d", g, body, want.rows)
+		}
+		row := want.rows[0]
+		if err := s.Bodies(ctx, doc, []int64{row}, nil); !errors.Is(err, ErrFolded) {
+			return fmt.Errorf("the body of folded row %d: %w", row, err)
+		}
+		return nil
+	})
+	if err != nil || len(folds) != len(d.folds) || !maps.Equal(chunks, d.chunks) {
+		t.Fatalf("%d of %d folding segments, chunks %v, want %v: %v", len(folds), len(d.folds), chunks, d.chunks, err)
+	}
+	for _, row := range d.rows {
+		raw += int64(len(d.bodies[row]))
+	}
+	info, err := s.Document(ctx, doc)
+	if errors.Is(err, ErrNotFound) && d.changes == 0 {
+		return
+	}
+	if err != nil || info.Changes != d.changes || info.RawChanges != int64(len(d.rows)) || info.RawBytes != raw || info.FoldedRow != folded {
+		t.Fatalf("document %+v (%v), want %d changes, %d of them with %d bytes above row %d", info, err, d.changes, len(d.rows), raw, folded)
 	}
 }
 
@@ -138,7 +251,7 @@ func (m *model) compare(t *rapid.T, s *Store) {
 		t.Fatal(err)
 	}
 	for doc, d := range m.docs {
-		if len(d.rows) > 0 {
+		if d.changes > 0 {
 			listed--
 		}
 		var rows []int64
@@ -164,6 +277,7 @@ func (m *model) compare(t *rapid.T, s *Store) {
 		if err != nil || i != len(half) {
 			t.Fatalf("%d bodies of %d: %v", i, len(half), err)
 		}
+		m.compareSegments(t, s, doc, d)
 		heads, err := s.LoadHeads(ctx, doc)
 		if err != nil || !slices.Equal(heads, d.heads) {
 			t.Fatalf("heads %v (%v), want %v", heads, err, d.heads)

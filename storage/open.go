@@ -81,6 +81,10 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.wrote.Go(s.writer.run)
+	if err := s.resumeDeletions(ctx); err != nil {
+		// On a full disk, say. What is to go is hidden, and all else works.
+		o.Log.Warn("documents wait to be deleted; the next start tries again", "path", path, "err", err)
+	}
 	return s, nil
 }
 
