@@ -82,7 +82,7 @@ func runAck(r *run) (figures, error) {
 			return nil, fmt.Errorf("writers: %w", err)
 		}
 	}
-	r.settled(r.ctx)
+	r.settled()
 	on.Store(true)
 	for _, next := range begin {
 		if err := next(); err != nil {

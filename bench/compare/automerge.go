@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 
 	"syncline/crdt/chunk"
@@ -24,6 +22,8 @@ type automerge struct{}
 func (automerge) replica(doc id.Document, author int, h hearing) replica {
 	return &automergeReplica{doc: doc, author: author, hear: h, g: graph.New(), orphans: graph.NewOrphans(graph.OrphanLimits{})}
 }
+
+func (automerge) progress(c change) int { return int(c.(*chunk.Change).Seq) }
 
 // actorOf is the actor id of an author, authorOf its inverse.
 func actorOf(author int) id.Actor {
@@ -65,18 +65,20 @@ type automergeReplica struct {
 	author int
 	hear   hearing
 
-	mu       sync.Mutex
-	g        *graph.Graph
-	orphans  *graph.Orphans
-	changes  []*chunk.Change // by row
-	maxOp    uint64
-	seq      int
-	letters  []chunk.Ref      // the author's own, in the order of the text
-	unacked  []int            // nodes of own changes that are not acknowledged
-	acked    int              // of own changes
-	session  *session.Session // nil until it is open
-	send     func([]byte, bool) error
-	finished bool // acknowledged was called for all
+	mu      sync.Mutex
+	g       *graph.Graph
+	orphans *graph.Orphans
+	changes []*chunk.Change // by row
+	maxOp   uint64
+	seq     int
+	letters []chunk.Ref      // the author's own, in the order of the text
+	unacked []int            // nodes of own changes that are not acknowledged
+	acked   int              // of own changes
+	session *session.Session // nil until it is open
+	send    func([]byte, bool) error
+
+	keeps    bool     // received has what came, as it came
+	received [][]byte // sync messages
 }
 
 // Bodies makes the replica the source of its session.
@@ -98,6 +100,16 @@ func (r *automergeReplica) open(send func(data []byte, request bool) error) erro
 	return r.speak()
 }
 
+// sendBudget is how many bytes of changes go into one message.
+const sendBudget = 8 << 20
+
+// empty reports whether nothing of the document is here.
+func (r *automergeReplica) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.g.Len() == 0
+}
+
 // speak sends what the session has to say. The caller holds mu.
 func (r *automergeReplica) speak() error {
 	if r.session == nil {
@@ -105,7 +117,7 @@ func (r *automergeReplica) speak() error {
 	}
 	request := r.g.Len() == 0
 	for {
-		data, err := r.session.Generate(r, 0)
+		data, err := r.session.Generate(r, sendBudget)
 		if err != nil || data == nil {
 			return err
 		}
@@ -128,6 +140,9 @@ func (r *automergeReplica) receive(data []byte) error {
 	upTo := make(map[int]int, 4) // progress of others
 	acked := 0
 	r.mu.Lock()
+	if r.keeps {
+		r.received = append(r.received, data)
+	}
 	for _, c := range changes {
 		if err = r.take(c, upTo); err != nil {
 			break
@@ -223,7 +238,7 @@ func (r *automergeReplica) history() []change {
 	return all
 }
 
-// author makes a change on top of all that is here. The caller holds mu.
+// make makes a change on top of all that is here. The caller holds mu.
 func (r *automergeReplica) make(ops []chunk.Op, others ...id.Actor) error {
 	c, err := encode(chunk.Header{
 		Actor: actorOf(r.author), Seq: uint64(r.seq + 1), StartOp: r.maxOp + 1, Time: epoch, Deps: r.g.Heads(), OtherActors: others,
@@ -307,8 +322,4 @@ func fields(size int, seed uint64) []string {
 		values = append(values, string(b[i*size/10:(i+1)*size/10]))
 	}
 	return values
-}
-
-func (automerge) paper(ctx context.Context, path string, edits, each int) ([]change, error) {
-	return nil, errors.New(strings.ToLower("not yet"))
 }

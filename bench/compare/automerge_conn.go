@@ -60,7 +60,12 @@ func (c *automergeClient) receive(frame []byte) error {
 		}
 		return r.receive(m.Data)
 	case *wire.Unavailable:
-		return fmt.Errorf("document %s is unavailable", m.Document)
+		c.mu.Lock()
+		r := c.docs[m.Document]
+		c.mu.Unlock()
+		if r != nil && r.empty() { // or else it is uploading the document
+			return fmt.Errorf("document %s is unavailable", m.Document)
+		}
 	case *wire.Error:
 		return fmt.Errorf("the server says: %s", m.Message)
 	}

@@ -19,8 +19,10 @@ type dialect interface {
 	replica(doc id.Document, author int, h hearing) replica
 	// dial connects a client.
 	dial(ctx context.Context, url string, w *world) (client, error)
+	// progress is its author's after a change.
+	progress(c change) int
 	// paper is the history of a typed paper as changes of one author.
-	paper(ctx context.Context, path string, edits int, each int) ([]change, error)
+	paper(ctx context.Context, path string, edits, each int) ([]change, error)
 }
 
 // client is a connection, or several where a server wants one for each document.

@@ -62,7 +62,7 @@ func runFanout(r *run) (figures, error) {
 	if err := ready.wait(r.ctx); err != nil {
 		return nil, fmt.Errorf("readers: %w", err)
 	}
-	before, down := r.settled(r.ctx), r.world.down()
+	before, down := r.settled(), r.world.down()
 	tick := time.NewTicker(r.interval)
 	defer tick.Stop()
 	for n := range r.edits {
@@ -79,7 +79,7 @@ func runFanout(r *run) (figures, error) {
 	all := slices.Concat(times...)
 	slices.Sort(all)
 	return figures{
-		cpuSeconds: since(before, r.settled(r.ctx)),
+		cpuSeconds: since(before, r.settled()),
 		"p50, ms":  ms(rig.Percentile(all, 50)),
 		"p99, ms":  ms(rig.Percentile(all, 99)),
 		bytesDown:  float64(down),

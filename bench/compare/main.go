@@ -27,7 +27,7 @@ import (
 )
 
 // works lists all workloads.
-func works() []work { return []work{fanout, ack} }
+func works() []work { return []work{fanout, ack, cold, upload, documents, offline} }
 
 // options are the command's flags.
 type options struct {
@@ -95,6 +95,7 @@ func compare(ctx context.Context, o options, out, progress io.Writer) error {
 		}
 	}
 	var all []table
+	typed := new(papers)
 	for _, w := range chosen {
 		t := table{work: w, title: w.title(o.sizes), sides: against}
 		for round := range o.rounds {
@@ -103,7 +104,7 @@ func compare(ctx context.Context, o options, out, progress io.Writer) error {
 					s.start = startOurs(relay, profileName(o.profile, w.name))
 				}
 				fmt.Fprintf(progress, "%s, round %d of %d: %s\n", w.name, round+1, o.rounds, s.name)
-				f, err := measure(ctx, w, s, o.sizes, dir)
+				f, err := measure(ctx, w, s, o.sizes, typed, dir)
 				if err != nil {
 					if ctx.Err() != nil {
 						return context.Cause(ctx)
@@ -167,7 +168,7 @@ func choose[T any](all []T, names string, nameOf func(T) string) ([]T, error) {
 var errPatience = errors.New("it did not finish in time")
 
 // measure does one run on a new server.
-func measure(ctx context.Context, w work, s side, size sizes, tmp string) (_ figures, err error) {
+func measure(ctx context.Context, w work, s side, size sizes, typed *papers, tmp string) (_ figures, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.patience, errPatience)
 	defer cancel()
 	ctx, fail := context.WithCancelCause(ctx)
@@ -177,19 +178,15 @@ func measure(ctx context.Context, w work, s side, size sizes, tmp string) (_ fig
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &run{sizes: size, ctx: ctx, side: s, dir: filepath.Join(dir, "data"), world: newWorld(fail)}
+	r := &run{sizes: size, ctx: ctx, side: s, dir: filepath.Join(dir, "data"), world: newWorld(fail), papers: typed}
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if r.server, err = s.start(ctx, r.dir); err != nil {
+	if err := r.begin(); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.server.stop()) }()
-	defer func() {
-		for _, c := range r.close {
-			c()
-		}
-	}()
+	defer r.hangUp()
 	f, err := w.run(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w (%v)", err, r.usage())

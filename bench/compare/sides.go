@@ -60,19 +60,6 @@ const (
 // usage is what the process has taken so far.
 func (s *server) usage() rig.Usage { return rig.UsageOf(s.pid) }
 
-// settled is the usage once the server has nothing to do any more: what it does
-// after it has answered is part of its work. It waits for 10 s at most.
-func (s *server) settled(ctx context.Context) rig.Usage {
-	const quiet, most = 300 * time.Millisecond, 10 * time.Second
-	last, since := s.usage(), time.Now()
-	for begun := since; time.Since(since) < quiet && time.Since(begun) < most && pause(ctx, pollEvery*3) == nil; {
-		if now := s.usage(); now.CPU != last.CPU {
-			last, since = now, time.Now()
-		}
-	}
-	return s.usage()
-}
-
 // pause waits.
 func pause(ctx context.Context, d time.Duration) error {
 	select {

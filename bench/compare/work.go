@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,9 @@ type sizes struct {
 	peers, offline   int // offline
 	edited           int // edits of the paper: cold, upload
 	inFlight         int // upload, documents
+
+	quiet time.Duration // for how long a server that has nothing to do uses no CPU
+	idle  time.Duration // cold: the same of one that may be doing more by itself
 }
 
 // full are the sizes of the comparison, tiny those of a test.
@@ -62,12 +66,14 @@ var (
 		rooms: 50, writers: 4, warm: 2 * time.Second, measured: 8 * time.Second,
 		documents: 10_000, bytes: 1000, peers: 10, offline: 1000,
 		edited: 259_778, inFlight: 50,
+		quiet: 300 * time.Millisecond, idle: 3 * time.Second,
 	}
 	tiny = sizes{
 		readers: 3, edits: 4, interval: 2 * time.Millisecond,
 		rooms: 2, writers: 3, warm: 10 * time.Millisecond, measured: 100 * time.Millisecond,
 		documents: 20, bytes: 200, peers: 3, offline: 20,
 		edited: 500, inFlight: 5,
+		quiet: 50 * time.Millisecond, idle: 150 * time.Millisecond,
 	}
 )
 
@@ -78,8 +84,77 @@ type run struct {
 	side  side
 	dir   string // for what the server keeps
 	world *world
+	*papers
 	*server
 	close []func()
+}
+
+// begin starts the server and waits until it answers: automerge-repo's listens
+// before it hears.
+func (r *run) begin() error {
+	s, err := r.side.start(r.ctx, r.dir)
+	if err != nil {
+		return err
+	}
+	r.server = s
+	ctx, cancel := context.WithTimeout(r.ctx, startGrace)
+	defer cancel()
+	for {
+		const soon = 500 * time.Millisecond
+		c, err := func() (client, error) {
+			ctx, cancel := context.WithTimeout(ctx, soon)
+			defer cancel()
+			return r.side.dialect.dial(ctx, r.url, r.world)
+		}()
+		if err == nil {
+			c.close()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("it does not answer: %w", err), r.stop())
+		}
+	}
+}
+
+// restart ends the server, once it has written what it writes late, and starts it
+// with what it has kept.
+func (r *run) restart() error {
+	r.settle(3*r.quiet, settleMost)
+	r.hangUp()
+	if err := r.stop(); err != nil {
+		return err
+	}
+	// Nothing is running in case that fails.
+	r.server = &server{stop: func() error { return nil }}
+	return r.begin()
+}
+
+// hangUp closes all clients.
+func (r *run) hangUp() {
+	for _, c := range r.close {
+		c()
+	}
+	r.close = nil
+}
+
+// settle waits until the server has used no CPU for a while, or for the most that it
+// is given.
+func (r *run) settle(quiet, most time.Duration) {
+	last, since := r.usage(), time.Now()
+	for begun := since; time.Since(since) < quiet && time.Since(begun) < most && pause(r.ctx, pollEvery*3) == nil; {
+		if now := r.usage(); now.CPU != last.CPU {
+			last, since = now, time.Now()
+		}
+	}
+}
+
+const settleMost = 10 * time.Second
+
+// settled is the usage once the server has nothing to do any more: what it does
+// after it has answered is part of its work.
+func (r *run) settled() rig.Usage {
+	r.settle(r.quiet, settleMost)
+	return r.usage()
 }
 
 // dial connects a client, which is closed with the run.

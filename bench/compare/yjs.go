@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -21,6 +19,8 @@ type yjs struct{ multiplexed bool }
 func (y yjs) replica(doc id.Document, author int, h hearing) replica {
 	return &yReplica{doc: doc.String(), client: yClients + uint64(author), hear: h, has: make(map[uint64]uint64)}
 }
+
+func (yjs) progress(c change) int { return int(c.(yUpdateOf).upTo) }
 
 // yClients is added to authors, so that client ids are as long as random ones.
 const yClients = 0x5000_0000
@@ -53,6 +53,7 @@ type yReplica struct {
 	mu      sync.Mutex
 	has     map[uint64]uint64 // clocks by client, one's own included
 	items   []yItem           // made while it was not open; the first has clock 0
+	given   []yUpdateOf       // the author's own, put while it was not open
 	letters []yID             // the author's own, in the order of the text
 	made    []change          // the same as updates
 	waiting []uint64          // own clocks after each message that is not acknowledged
@@ -112,7 +113,17 @@ func (r *yReplica) answer(vector []byte) error {
 	if len(lacks) > 0 || r.status {
 		r.waiting = append(r.waiting, r.has[r.client])
 	}
-	return r.send(appendYBytes([]byte{messageSync, syncStep2}, yUpdate(r.client, from, lacks)))
+	if err := r.send(appendYBytes([]byte{messageSync, syncStep2}, yUpdate(r.client, from, lacks))); err != nil {
+		return err
+	}
+	given := r.given
+	r.given = nil
+	for _, c := range given {
+		if err := r.push(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // take takes in an update.
@@ -184,7 +195,12 @@ func (r *yReplica) push(c yUpdateOf) error {
 func (r *yReplica) put(c change) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.push(c.(yUpdateOf))
+	own := c.(yUpdateOf)
+	if r.send == nil && own.client == r.client {
+		r.given = append(r.given, own)
+		return nil
+	}
+	return r.push(own)
 }
 
 func (r *yReplica) history() []change {
@@ -240,8 +256,4 @@ func (r *yReplica) record(size int, seed uint64) (int, error) {
 	defer r.mu.Unlock()
 	err := r.make(items...)
 	return int(r.has[r.client]), err
-}
-
-func (yjs) paper(ctx context.Context, path string, edits, each int) ([]change, error) {
-	return nil, fmt.Errorf("%w", bytes.ErrTooLarge)
 }
