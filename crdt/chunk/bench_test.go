@@ -8,7 +8,7 @@ import (
 )
 
 // typed is a text typed by one author, one letter a change, as editors do.
-func typed(b *testing.B, n int) (raws [][]byte) {
+func typed(b testing.TB, n int) (raws [][]byte) {
 	letter := []byte("a")
 	var deps []id.Hash
 	for i := range n {
