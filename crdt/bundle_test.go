@@ -151,7 +151,7 @@ func (r *readers) saveBundles(h history, rng *rand.Rand) error {
 		return err
 	}
 	for _, all := range []bool{true, false} {
-		var hashes []string
+		hashes := []string{}
 		var want [][]byte
 		for _, raw := range h.changes {
 			if all || rng.IntN(2) == 0 {

@@ -175,6 +175,19 @@ func (e *bundleEncoder) encodeOps() error {
 	return nil
 }
 
+// appendHeader appends what comes before the columns.
+func (e *bundleEncoder) appendHeader(b []byte) []byte {
+	b = AppendUint(b, uint64(len(e.external)))
+	for i := range e.external {
+		b = append(b, e.external[i][:]...)
+	}
+	b = AppendUint(b, uint64(len(e.actors)))
+	for _, a := range e.actors {
+		b = appendString(b, string(a))
+	}
+	return b
+}
+
 // finish writes the chunk around the columns, unless a reader would refuse it.
 func (e *bundleEncoder) finish() ([]byte, error) {
 	inflated := 0
@@ -190,14 +203,7 @@ func (e *bundleEncoder) finish() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := AppendUint(nil, uint64(len(e.external)))
-	for i := range e.external {
-		b = append(b, e.external[i][:]...)
-	}
-	b = AppendUint(b, uint64(len(e.actors)))
-	for _, a := range e.actors {
-		b = appendString(b, string(a))
-	}
+	b := e.appendHeader(nil)
 	b = appendColumns(appendTable(b, members), members)
 	b = appendColumns(appendTable(b, ops), ops)
 	rows, bytes := bundleLimits(len(b))
