@@ -1,7 +1,7 @@
 // Package storage keeps documents in one SQLite file: the journal of changes,
-// the heads of each document, segments made by compaction, sync states,
-// quarantined evidence, which changes are on their way into their document
-// (applying.go), and a few keys.
+// the segments that compaction folds them into, the heads of each document, sync
+// states, quarantined evidence, which changes are on their way into their
+// document (applying.go), and a few keys.
 //
 // It stands at the point of the data's way where a change becomes durable.
 // Append returns only after its transaction is on the disk
@@ -39,7 +39,23 @@
 // # Rows
 //
 // Rows of the journal are numbered upwards from 1 over all documents, never
-// reused and never updated (the schema refuses it). Numbers may have gaps.
+// reused and never updated. Numbers may have gaps. A row leaves the journal in
+// one of two ways, and the schema refuses any other, whoever writes the file:
+//
+// It is folded. A segment takes the place of the oldest rows of a document, in
+// the transaction that drops them, and later a larger segment that of several
+// (fold.go). At each moment, and so after a kill at any, a row is in the journal
+// or in one folding segment: those up to DocumentInfo.FoldedRow are folded,
+// those above it are not. What a segment says is the compactor's own; it proves
+// that the rows can be had back before it folds them.
+//
+// Or all of its document is deleted (delete.go).
+//
+// # Copies
+//
+// Backup copies the file while it is written to (backup.go). Files copied in
+// any other way are right only if nobody has the store open, and with their
+// write-ahead log.
 //
 // # Refusals
 //
