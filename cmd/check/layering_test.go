@@ -35,11 +35,15 @@ var layers = []layer{
 	{pkg: "crdt/check", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "crdt/session", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "crdt", may: []string{"crdt/..."}},
-	{pkg: "storage/...", may: []string{"crdt/id"}},
+	{pkg: "storage/fold", may: []string{"storage", "crdt/id", "crdt/chunk", "crdt/graph"}},
+	{pkg: "storage", may: []string{"crdt/id"}},
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
 	{pkg: "relay/wire/socket", may: []string{"relay/wire"}},
+	{pkg: "relay/wire/admin"},
+	{pkg: "relay/access", may: []string{"relay/wire", "crdt/id"}},
+	{pkg: "relay/operate", may: []string{"relay/wire/...", "crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
-	{pkg: "relay", may: []string{"relay/wire/...", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
+	{pkg: "relay", may: []string{"relay/wire/...", "relay/access", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
 	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it
 	{pkg: "bench/...", may: []string{"bench/...", "peer/...", "relay/...", "storage/...", "crdt/..."}},

@@ -39,20 +39,25 @@ func history(t testing.TB, r *rand.Rand, n int) (changes []*chunk.Change) {
 		}
 		knows[i] = len(changes)
 	}
-	lengths := make([]int, len(docs))
+	made := make([]bool, len(docs))
 	for len(changes) < n {
 		i := r.IntN(len(docs))
 		if len(changes) == 0 || r.IntN(4) == 0 || knows[i] == 0 {
 			catchUp(i)
 		}
 		var op crdt.Operation
-		switch k := fmt.Sprint(r.IntN(6)); {
-		case knows[i] == 0 || r.IntN(12) == 0:
-			op = crdt.Create("things", fmt.Sprint("new ", len(changes), i), map[string]any{"text": "", "n": int64(0)})
-		case r.IntN(3) == 0:
-			op = crdt.Set("free", k, "field "+k, fmt.Sprint("value ", r.IntN(100)))
+		k := fmt.Sprint(r.IntN(6))
+		switch at := r.IntN(10); {
+		case !made[i]:
+			made[i] = true
+			fields := map[string]any{"text": "", "n": crdt.Counter(1)}
+			op = crdt.Create("things", fmt.Sprint("of ", i), fields)
+		case at < 5:
+			op = crdt.Splice("things", fmt.Sprint("of ", i), "text", 0, 0, "typed ")
+		case at < 7:
+			op = crdt.Increment("things", fmt.Sprint("of ", i), "n", 3)
 		default:
-			op = crdt.Set("free", k, "text", fmt.Sprint(lengths[i]))
+			op = crdt.Set("things", fmt.Sprint("of ", i), "field "+k, fmt.Sprint("value ", r.IntN(100)))
 		}
 		c, err := docs[i].Do(time.Unix(1_700_000_000+int64(len(changes)), 0), op)
 		if err != nil {
