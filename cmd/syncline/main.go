@@ -64,6 +64,7 @@ func rootCommand() *cobra.Command {
 		peerCommand(),
 		relayCommand(),
 		syncCommand(),
+		tokenCommand(),
 		versionCommand(),
 	)
 	return root
