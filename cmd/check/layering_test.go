@@ -39,9 +39,9 @@ var layers = []layer{
 	{pkg: "storage", may: []string{"crdt/id"}},
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
 	{pkg: "relay/wire/socket", may: []string{"relay/wire"}},
-	{pkg: "relay/wire/admin"},
+	{pkg: "relay/wire/admin", may: []string{"storage", "crdt/id"}},
 	{pkg: "relay/access", may: []string{"relay/wire", "crdt/id"}},
-	{pkg: "relay/operate", may: []string{"relay/wire/...", "crdt/id"}},
+	{pkg: "relay/operate", may: []string{"relay/wire/...", "storage", "crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
 	{pkg: "relay", may: []string{"relay/wire/...", "relay/access", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
 	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
