@@ -2,6 +2,8 @@ package access
 
 import (
 	"errors"
+	"net/url"
+	"strings"
 	"testing"
 
 	"syncline/crdt/id"
@@ -97,6 +99,29 @@ func FuzzKeys(f *testing.F) {
 			// Whatever the key is, verifying with it ends. (Some accept what nobody
 			// signed: a point of small order is on the curve.)
 			k.method.Verify("signed", make([]byte, 64), k.key)
+		}
+	})
+}
+
+// FuzzOrigin gives what a browser may send: the zero Origins let in only what is on
+// this machine for whoever parses it, and a list only what is on it.
+func FuzzOrigin(f *testing.F) {
+	for _, s := range []string{"null", "http://localhost:80", "https://[::1]", "http://127.0.0.1", "https://APP.example:443", "http://a@localhost", "%%"} {
+		f.Add(s)
+	}
+	listed, err := NewOrigins([]string{"https://app.example"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, origin string) {
+		u, err := url.Parse(origin)
+		if (Origins{}).allows(origin) {
+			if err != nil || u.User != nil || u.Path != "" || !loopbackHost(strings.ToLower(u.Hostname())) {
+				t.Errorf("%q is let in", origin)
+			}
+		}
+		if listed.allows(origin) && (err != nil || u.Scheme != "https" || !strings.EqualFold(u.Hostname(), "app.example")) {
+			t.Errorf("%q is let in by a list", origin)
 		}
 	})
 }

@@ -109,24 +109,37 @@ func (k *keeper) refresh() time.Duration {
 	set, err := k.load(ctx)
 
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	before := k.failure
 	if k.failure = err; err == nil {
 		k.set, k.read = set, time.Now()
 	}
 	close(k.attempt)
 	k.attempt = nil
-	switch {
-	case err != nil && k.ctx.Err() == nil && (before == nil || before.Error() != err.Error()):
-		k.log.Warn("the keys for access tokens cannot be read; those known go on for a while",
-			"source", k.source.String(), "known", len(k.set), "until", k.read.Add(k.o.MaxStale), "err", err)
-	case err == nil && before != nil:
-		k.log.Info("the keys for access tokens can be read again", "source", k.source.String(), "keys", len(set))
+	known, read := len(k.set), k.read
+	k.mu.Unlock()
+	if k.ctx.Err() == nil {
+		k.tell(before, err, known, read)
 	}
 	if err != nil {
 		return min(k.o.Refresh, retryInterval)
 	}
 	return k.o.Refresh
+}
+
+// tell logs what has changed between two attempts, and not each failure of a long
+// outage. known keys were read last at a time, zero if never.
+func (k *keeper) tell(before, after error, known int, read time.Time) {
+	log := k.log.With("source", k.source.String(), "keys", known)
+	switch {
+	case after == nil && before != nil:
+		log.Info("the keys for access tokens can be read again")
+	case after == nil || before != nil && before.Error() == after.Error():
+	case read.IsZero():
+		log.Warn("the keys for access tokens cannot be read; until they can, all tokens are refused", "err", after)
+	default:
+		log.Warn("the keys for access tokens cannot be read; those known go on for a while",
+			"until", read.Add(k.o.MaxStale), "err", after)
+	}
 }
 
 // load returns the keys that the source has now.

@@ -175,11 +175,16 @@ func TestLastKeysGoOnForABoundedTimeWhileTheIssuerIsDown(t *testing.T) {
 
 func TestAnIssuerThatIsDownAtTheStart(t *testing.T) {
 	k := makeSigner(t)
-	inWorldOf(t, &issuer{status: http.StatusServiceUnavailable}, func(w world) {
+	inWorldOf(t, &issuer{status: http.StatusBadGateway}, func(w world) {
 		w.refuses(k, ErrUnavailable)
 		w.publish(jwks(t, k))
 		time.Sleep(31 * time.Second)
 		w.accepts(k)
+		for _, said := range []string{"all tokens are refused", "502", "can be read again"} {
+			if !strings.Contains(w.logs.String(), said) {
+				t.Errorf("the log does not say %q: %s", said, w.logs)
+			}
+		}
 	})
 }
 
