@@ -76,7 +76,7 @@ func (d *desk) buildCore(ctx context.Context, singly bool) (_ *crdt.Document, cu
 	if err != nil {
 		return nil, nil, err
 	}
-	doc, err := crdt.Load(crdt.MintActor(d.p.secret, d.doc), chunks...)
+	doc, err := crdt.Load(d.p.o.mint(d.p.secret, d.doc), chunks...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,6 +42,7 @@ type desk struct {
 
 	// Owned by the goroutine.
 	r       *replica
+	again   *again // of r
 	conns   map[connID]*conn
 	lastRow int64   // rows of this document up to here are in the graph, or our own
 	applied []int64 // rows that are in the core and whose marks could not be taken away
@@ -240,6 +241,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 		}
 	}
 	_, err := d.store()
+	d.issueAgain()
 	for _, in := range imports {
 		in.reply <- err
 	}
@@ -286,6 +288,38 @@ func (d *desk) settle(res result) {
 	}
 	if res.rebuild || res.grown {
 		d.p.notify(d.doc)
+	}
+}
+
+// issueAgain issues again what twins have put in quarantine of our changes. What
+// fails is tried again in the next round.
+func (d *desk) issueAgain() {
+	for d.r.contested {
+		d.r.contested = false
+		more, err := d.again.step()
+		if err != nil {
+			d.log.Error("changes in quarantine not issued again", "err", err)
+			d.r.contested = true
+		}
+		if len(d.r.staged) > 0 {
+			if _, storeErr := d.store(); storeErr != nil {
+				err = storeErr // it is in the log
+				d.again.forget()
+				d.again.done()
+				d.r.contested = true
+			} else if d.r.contested {
+				d.again.forget()
+			}
+		} else {
+			d.perform(d.r.effects())
+		}
+		if err != nil {
+			return
+		}
+		d.r.contested = d.r.contested || more
+	}
+	if n, left := d.again.done(); n > 0 {
+		d.log.Warn("changes of ours that twins had put in quarantine were issued again", "changes", n, "left out", left)
 	}
 }
 

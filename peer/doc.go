@@ -27,7 +27,7 @@
 // next start with all that builds on it: kept, reported by Status, and never
 // applied or sent again. Twins (two changes of an actor with one number) are
 // decided by the rule of package graph; the document is made again from those
-// that stand.
+// that stand, and what this device did in the others is issued again (again.go).
 //
 // # Parts
 //

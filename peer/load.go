@@ -31,6 +31,7 @@ func (d *desk) load(ctx context.Context) error {
 			return err
 		}
 		d.r = newReplica(d.doc, g, d.p.store.BodiesOf(ctx, d.doc))
+		d.again = newAgain(d.r, newDevice(d.p.secret, d.doc))
 		for _, h := range refused {
 			d.r.orphans.Refuse(h)
 		}

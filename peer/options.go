@@ -71,6 +71,8 @@ type Options struct {
 	// onApply is called at each point of the way of others' changes into the core:
 	// tests end the process there.
 	onApply func(at applyPoint, changes []*chunk.Change)
+	// mint is crdt.MintActor, but in tests that make twins.
+	mint func(secret []byte, doc id.Document) id.Actor
 	// elsewherePatience is the constant of that name, but in tests.
 	elsewherePatience time.Duration
 }
@@ -116,6 +118,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.onApply == nil {
 		o.onApply = func(applyPoint, []*chunk.Change) {}
+	}
+	if o.mint == nil {
+		o.mint = crdt.MintActor
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Float64

@@ -38,6 +38,8 @@ type replica struct {
 	heard  []message
 	grown  bool // changes came that sessions have not been told of
 	out    []effect
+
+	contested bool // twins have altered what stands since it was last looked at
 }
 
 // member is one connection in a replica.
@@ -172,6 +174,7 @@ func newReplica(doc id.Document, g *graph.Graph, bodies session.Source) *replica
 	return &replica{
 		doc: doc, graph: g, orphans: graph.NewOrphans(graph.OrphanLimits{}),
 		bodies: recent, checker: check.New(g, recent), members: make(map[connID]*member),
+		contested: g.Nodes() > g.Len(),
 	}
 }
 

@@ -54,7 +54,11 @@ func (r *replica) stage(c *chunk.Change, from *member) {
 	if from != nil {
 		s.conn, s.origin = from.conn, from.peer
 	}
-	ready := r.stageOne(s)
+	r.stageReady(r.stageOne(s))
+}
+
+// stageReady stages changes that waited, and those that waited for them.
+func (r *replica) stageReady(ready []graph.Orphan) {
 	for len(ready) > 0 {
 		next := ready[0]
 		ready = ready[1:]
@@ -178,6 +182,10 @@ func (r *replica) settle(v graph.Verdict) bool {
 	if len(v.Quarantined) > 0 {
 		r.do(keepEvidence{rows: v.Quarantined})
 	}
+	if n := len(v.Restored); n > 0 {
+		r.do(report{text: "changes stand again: what had beaten them is out itself", err: fmt.Errorf("%d changes", n)})
+	}
+	r.contested = r.contested || !v.Empty()
 	return len(v.Quarantined)+len(v.Restored) > 0
 }
 

@@ -28,6 +28,9 @@ type DocumentStatus struct {
 	Info
 	// Quarantined are changes that are kept and not part of the document.
 	Quarantined []QuarantinedChange
+	// Divergences is how many sequence numbers an actor has used more than once:
+	// a machine was copied while it ran, or somebody forges.
+	Divergences int
 	// Pending is how many of the document's changes a remote is not known to have,
 	// by its storage id, or "" for those that were never reached; only remotes are
 	// listed that lack some.
@@ -39,6 +42,12 @@ type QuarantinedChange struct {
 	Hash   id.Hash
 	Reason string
 	Time   time.Time
+	// Again is the change that has its operations now: those of this device are
+	// issued again. Zero if there is none.
+	Again id.Hash
+	// Lost is how many of its operations are not in that change, because what they
+	// work on is not in the document any more.
+	Lost int
 }
 
 // RemoteStatus is how a remote is reached.
@@ -128,11 +137,16 @@ func (c *conn) traffic() Traffic {
 func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string]bool) (DocumentStatus, error) {
 	d := DocumentStatus{Info: info}
 	err := p.store.Quarantined(ctx, info.ID, func(e storage.Evidence) error {
-		d.Quarantined = append(d.Quarantined, QuarantinedChange{e.Hash, e.Reason, e.Time})
+		d.Quarantined = append(d.Quarantined, QuarantinedChange{Hash: e.Hash, Reason: e.Reason, Time: e.Time})
 		return nil
 	})
 	if err != nil {
 		return d, err
+	}
+	if slices.ContainsFunc(d.Quarantined, func(c QuarantinedChange) bool { return c.Reason == reasonTwin }) {
+		if err := p.twinStatus(ctx, &d); err != nil {
+			return d, err
+		}
 	}
 	if info.Changes == 0 {
 		return d, nil
@@ -167,6 +181,22 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 		return nil
 	})
 	return d, err
+}
+
+// twinStatus fills in what has become of changes that twins have put in
+// quarantine, and leaves out those that stand again.
+func (p *Peer) twinStatus(ctx context.Context, d *DocumentStatus) error {
+	return p.ask(ctx, d.ID, func(desk *desk) error {
+		d.Divergences = len(desk.r.graph.Twins())
+		d.Quarantined = slices.DeleteFunc(d.Quarantined, func(c QuarantinedChange) bool { return desk.r.graph.Has(c.Hash) })
+		for i := range d.Quarantined {
+			c := &d.Quarantined[i]
+			if s, ok := desk.again.standsFor(c.Hash); ok {
+				c.Again, c.Lost = s.hash, s.left
+			}
+		}
+		return nil
+	})
 }
 
 // shared is what a remote was known to have of a document when that was last
