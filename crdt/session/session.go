@@ -87,6 +87,13 @@ func (s *Session) Receive(m *Message) {
 	s.theirs, s.allKnown = m.Heads, false
 	s.ask = &ask{need: m.Need, have: m.Have}
 	known := s.refresh()
+	if !s.allKnown {
+		for i := range m.Have {
+			// It has these by its own word. An end that keeps what it shares saves us
+			// from keeping that, too.
+			s.share(s.known(m.Have[i].LastSync))
+		}
+	}
 	if s.lostSomething(m) {
 		s.sent, s.upTo, s.guess, s.more = known, s.allKnown, false, false
 		s.shared = known

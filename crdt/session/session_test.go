@@ -426,3 +426,28 @@ func TestRefusedChangesAreNotLostData(t *testing.T) {
 		}
 	}
 }
+
+// An end that has kept what it shares is met without a filter over all of that,
+// though we have kept nothing.
+func TestWhatTheOtherEndKeptIsShared(t *testing.T) {
+	p := newPair(t, rand.New(rand.NewPCG(1, 1)))
+	p.history(500, 0)
+	p.connect(0)
+	p.settle()
+	p.ends[0].saved = p.ends[0].s.Save()
+	p.ends[0].edit()
+	p.ends[1].edit()
+	p.connect(0)
+	p.deliver(1)
+	m, err := Decode(p.wire[0][0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range m.Have {
+		if h.Bloom.Len() > 2 {
+			t.Errorf("the answer has a filter of %d changes", h.Bloom.Len())
+		}
+	}
+	p.settle()
+	p.converged()
+}
