@@ -3,6 +3,7 @@ package chunk
 import (
 	"fmt"
 	"iter"
+	"sync"
 
 	"syncline/crdt/id"
 )
@@ -39,24 +40,34 @@ const (
 	colBundleRow     = 0xb3
 )
 
-// Limits on a bundle, by the bytes that came over the wire. A text typed letter by
-// letter has two operations and twelve inflated bytes for each.
+// Limits on a bundle. Each is what any bundle may have, and so much more for each
+// byte that came over the wire: a text typed letter by letter has two changes and
+// operations, twelve inflated bytes and two hundred bytes of changes for each.
 const (
-	// freeBundleRows is how many changes, and as many operations, deps and
-	// predecessors, a bundle may hold whatever its size; beyond it,
-	// bundleRowsPerByte for each of its bytes. One takes some fifty bytes.
-	freeBundleRows    = 1 << 19
-	bundleRowsPerByte = 4
-	// freeBundleBytes is how many bytes its columns may inflate to whatever its
-	// size; beyond it, bundleBytesPerByte for each of its bytes, and no more than
-	// MaxDocumentBytes, which caps its changes too.
-	freeBundleBytes    = 16 << 20
-	bundleBytesPerByte = 64
+	freeBundleChanges    = 1 << 17
+	freeBundleRows       = 1 << 19 // operations, and as many deps and predecessors
+	bundleRowsPerByte    = 4       // changes too
+	freeBundleBytes      = 16 << 20
+	bundleBytesPerByte   = 64
+	freeExpandedBytes    = 64 << 20
+	expandedBytesPerByte = 512
 )
 
-// bundleLimits are those of a bundle whose body has size bytes.
-func bundleLimits(size int) (rows uint64, inflated int) {
-	return freeBundleRows + bundleRowsPerByte*uint64(size), min(freeBundleBytes+bundleBytesPerByte*size, MaxDocumentBytes)
+// bundleLimits are those of one bundle. No bytes are more than MaxDocumentBytes.
+type bundleLimits struct {
+	changes, rows uint64
+	inflated      int // bytes of its columns
+	expanded      int // bytes of its changes
+}
+
+// limitsOfBundle returns the limits of a bundle whose body has size bytes.
+func limitsOfBundle(size int) bundleLimits {
+	return bundleLimits{
+		changes:  freeBundleChanges + bundleRowsPerByte*uint64(size),
+		rows:     freeBundleRows + bundleRowsPerByte*uint64(size),
+		inflated: min(freeBundleBytes+bundleBytesPerByte*size, MaxDocumentBytes),
+		expanded: min(freeExpandedBytes+expandedBytesPerByte*size, MaxDocumentBytes),
+	}
 }
 
 // Bundle is a bundle chunk with its columns decoded, from which any of its changes
@@ -75,6 +86,9 @@ type Bundle struct {
 	rows  []uint32   // from the place of an operation to its row; nil if they are the same
 	keys  []string   // of map keys and mark names, named by index from ops
 	value []byte
+
+	limits  bundleLimits
+	writers sync.Pool // of *bundleWriter
 }
 
 // member is what the change columns say of one change.
@@ -129,12 +143,12 @@ func ParseBundle(b []byte) ([]*Change, error) {
 }
 
 func openBundle(body []byte, actors actorTable) (*Bundle, error) {
-	b := &Bundle{}
+	b := &Bundle{limits: limitsOfBundle(len(body))}
 	r := &reader{buf: body}
 	if err := b.readHeader(r, actors); err != nil {
 		return nil, malformed("bundle: %w", err)
 	}
-	rows, budget := bundleLimits(len(body))
+	budget := b.limits.inflated
 	changeCols, err := readColumnSet(r, &budget)
 	if err != nil {
 		return nil, malformed("bundle changes: %w", err)
@@ -146,10 +160,10 @@ func openBundle(body []byte, actors actorTable) (*Bundle, error) {
 	if !r.done() {
 		return nil, malformed("bundle: %d bytes follow its columns", r.rest())
 	}
-	if err := b.readMembers(changeCols, rows); err != nil {
+	if err := b.readMembers(changeCols); err != nil {
 		return nil, malformed("bundle changes: %w", err)
 	}
-	if err := b.readOps(opCols, rows); err != nil {
+	if err := b.readOps(opCols); err != nil {
 		return nil, malformed("bundle operations: %w", err)
 	}
 	return b, nil
@@ -249,19 +263,20 @@ func (b *Bundle) Deps(i int) []uint32 {
 // be modified.
 func (b *Bundle) External() []id.Hash { return b.external }
 
-// Changes builds all changes, in order, in which deps come first. It stops after an
-// error, as it does when they take more than MaxDocumentBytes.
+// Changes builds all changes, in order, in which deps come first. It ends after an
+// error, which may be that they take more bytes than those of a bundle of this size
+// may; what came before it was valid.
 func (b *Bundle) Changes() iter.Seq2[*Change, error] {
 	return func(yield func(*Change, error) bool) {
 		hashes := make([]id.Hash, len(b.members))
 		w := b.writer()
-		actors := actorTable{}
+		defer b.writers.Put(w)
 		total := 0
 		for i := range b.members {
-			c, err := w.change(i, hashes, actors)
+			c, err := w.change(i, hashes)
 			if err == nil {
-				if total += len(c.raw); total > MaxDocumentBytes {
-					err = malformed("bundle: its changes expand past the limit of %d bytes", MaxDocumentBytes)
+				if total += len(c.raw); total > b.limits.expanded {
+					err = malformed("bundle: its changes expand past the limit of %d bytes for a bundle of its size", b.limits.expanded)
 				}
 			}
 			if err != nil {
@@ -289,5 +304,7 @@ func (b *Bundle) Change(i int, hashes []id.Hash) (*Change, error) {
 			return nil, fmt.Errorf("change %d of a bundle: the hash of its dep, change %d, is not given", i, d)
 		}
 	}
-	return b.writer().change(i, hashes, actorTable{})
+	w := b.writer()
+	defer b.writers.Put(w)
+	return w.change(i, hashes)
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // readMembers decodes the columns of the changes.
-func (b *Bundle) readMembers(cols columnSet, limit uint64) error {
+func (b *Bundle) readMembers(cols columnSet) error {
 	actorCol, depCountCol := cols.take(colBundleActor), cols.take(colBundleDepCount)
-	n, err := countRows(actorCol, limit)
+	n, err := countRows(actorCol, b.limits.changes)
 	if err != nil {
 		return fmt.Errorf("actor column: %w", err)
 	}
 	rows := int(n)
-	ndeps, err := laxSum(depCountCol, rows, limit)
+	ndeps, err := laxSum(depCountCol, rows, b.limits.rows)
 	if err != nil {
 		return fmt.Errorf("dep count column: %w", err)
 	}
@@ -77,7 +77,7 @@ func (b *Bundle) readMembers(cols columnSet, limit uint64) error {
 	if !extra.done() {
 		return errors.New("extra bytes belong to no change")
 	}
-	return b.placeOps(limit)
+	return b.placeOps()
 }
 
 // intern reads the next string of a column into a table, of which equal neighbours
@@ -120,7 +120,7 @@ func (b *Bundle) readDeps(i int, count *intColumn, index *deltaColumn) error {
 
 // placeOps gives each change its place in the order of actors and counters, which
 // is that of actors and sequence numbers or the bundle is refused.
-func (b *Bundle) placeOps(limit uint64) error {
+func (b *Bundle) placeOps() error {
 	order := make([]uint32, len(b.members))
 	for i := range order {
 		order[i] = uint32(i)
@@ -142,7 +142,7 @@ func (b *Bundle) placeOps(limit uint64) error {
 			}
 		}
 		m.ops = uint32(at)
-		if at += uint64(m.numOps); at > min(limit, math.MaxUint32) {
+		if at += uint64(m.numOps); at > min(b.limits.rows, math.MaxUint32) {
 			return errors.New("they have more operations than a bundle of this size may hold")
 		}
 	}

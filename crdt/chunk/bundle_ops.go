@@ -24,9 +24,9 @@ type bundleOp struct {
 }
 
 // readOps decodes the columns of the operations, one column after the other.
-func (b *Bundle) readOps(cols columnSet, limit uint64) error {
+func (b *Bundle) readOps(cols columnSet) error {
 	action, predCount := cols.take(colAction), cols.take(colPredCount)
-	n, err := countRows(action, limit)
+	n, err := countRows(action, b.limits.rows)
 	if err != nil {
 		return fmt.Errorf("action column: %w", err)
 	}
@@ -38,7 +38,7 @@ func (b *Bundle) readOps(cols columnSet, limit uint64) error {
 		return fmt.Errorf("there are %d, but its changes have %d", n, total)
 	}
 	rows := int(n)
-	npreds, err := laxSum(predCount, rows, limit)
+	npreds, err := laxSum(predCount, rows, b.limits.rows)
 	if err != nil {
 		return fmt.Errorf("predecessor count column: %w", err)
 	}
