@@ -222,6 +222,16 @@ func (s *Store) forgetOpening() {
 	}
 }
 
+// Others returns how many other stores have the file open, in this process or
+// another. One whose process was killed counts until the file is next opened
+// by one alone.
+func (s *Store) Others(ctx context.Context) (n int64, err error) {
+	if err := s.row(ctx, []any{&n}, `SELECT count(*) FROM openings WHERE id <> ?`, s.opening); err != nil {
+		return 0, fmt.Errorf("look who has %s open: %w", s.path, err)
+	}
+	return n, nil
+}
+
 // newUUID returns a random (version 4) UUID, the form that automerge-repo gives
 // its storage ids.
 func newUUID() string {

@@ -288,3 +288,21 @@ func TestMigrationsAreNumbered(t *testing.T) {
 		t.Errorf("%d tables are not STRICT (%v)", loose, err)
 	}
 }
+
+func TestAStoreKnowsOfTheOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := openAt(t, path, Options{})
+	others := func(want int64) {
+		t.Helper()
+		if n, err := s.Others(context.Background()); n != want || err != nil {
+			t.Errorf("%d others, %v; want %d", n, err, want)
+		}
+	}
+	others(0)
+	other := openAt(t, path, Options{})
+	others(1)
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	others(0)
+}

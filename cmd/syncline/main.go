@@ -58,6 +58,7 @@ func rootCommand() *cobra.Command {
 	// Help fits a terminal of 80 columns.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	root.AddCommand(
+		backupCommand(),
 		demoCommand(),
 		docCommand(),
 		opCommand(),

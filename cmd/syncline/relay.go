@@ -39,6 +39,7 @@ func relayCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:3030", "address and port to serve on; port 0 takes a free one (SYNCLINE_LISTEN)")
 	cmd.Flags().StringVar(&data, "data", "syncline-data", "directory for what the relay keeps; made if it is not there (SYNCLINE_DATA)")
+	cmd.AddCommand(relayDocsCommand())
 	return cmd
 }
 

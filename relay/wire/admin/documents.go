@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"context"
 	"time"
 
+	"syncline/crdt/id"
 	"syncline/storage"
 )
 
@@ -89,10 +91,20 @@ func DocumentOf(d *storage.DocumentStat) Document {
 	}
 }
 
-// SegmentOf is a segment as the store has it.
-func SegmentOf(g *storage.Segment) Segment {
-	return Segment{
-		Kind: g.Kind, Level: g.Level, Folds: g.Folds, FirstRow: g.FirstRow, LastRow: g.LastRow, Rows: g.Rows,
-		Bytes: g.Size, IndexBytes: g.IndexSize, Created: g.Created.UTC(),
+// Describe reads a document with its segments; storage.ErrNotFound if it is not
+// known.
+func Describe(ctx context.Context, s *storage.Store, doc id.Document) (Detail, error) {
+	found, err := s.DocumentStat(ctx, doc)
+	if err != nil {
+		return Detail{}, err
 	}
+	d := Detail{Document: DocumentOf(&found), Parts: []Segment{}}
+	err = s.Segments(ctx, doc, func(g storage.Segment) error {
+		d.Parts = append(d.Parts, Segment{
+			Kind: g.Kind, Level: g.Level, Folds: g.Folds, FirstRow: g.FirstRow, LastRow: g.LastRow, Rows: g.Rows,
+			Bytes: g.Size, IndexBytes: g.IndexSize, Created: g.Created.UTC(),
+		})
+		return nil
+	})
+	return d, err
 }

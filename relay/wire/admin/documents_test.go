@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -36,13 +37,18 @@ func TestTheShapesByTheirNames(t *testing.T) {
 	created := p.Documents[0].Created.Format("2006-01-02T15:04:05.999999999Z07:00")
 	same(t, p, `{"documents":[{"id":"`+doc.String()+`","heads":["0200000000000000000000000000000000000000000000000000000000000000"],`+
 		`"changes":2,"bytes":3,"rawChanges":1,"rawBytes":1,"segments":1,"segmentBytes":5,"created":"`+created+`"}],"next":"`+doc.String()+`"}`)
-	err = s.Segments(ctx, doc, func(g storage.Segment) error {
-		g.Created = found[0].Created
-		same(t, Detail{Parts: []Segment{SegmentOf(&g)}}.Parts, `[{"kind":3,"level":1,"folds":true,"firstRow":1,"lastRow":1,"rows":1,"bytes":4,"indexBytes":1,"created":"`+created+`"}]`)
-		return nil
-	})
+	d, err := Describe(ctx, s, doc)
 	if err != nil {
 		t.Fatal(err)
+	}
+	d.Parts[0].Created = p.Documents[0].Created
+	same(t, d.Parts, `[{"kind":3,"level":1,"folds":true,"firstRow":1,"lastRow":1,"rows":1,"bytes":4,"indexBytes":1,"created":"`+created+`"}]`)
+	if d, err = Describe(ctx, s, other); err != nil {
+		t.Fatal(err)
+	}
+	same(t, d.Parts, `[]`)
+	if _, err := Describe(ctx, s, id.Document{3}); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("a document that is not known: %v", err)
 	}
 	// The page after the last has no next, and is a list all the same.
 	found, err = s.DocumentsAfter(ctx, &other, 1)
