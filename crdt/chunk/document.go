@@ -125,8 +125,11 @@ type document struct {
 	budget int // inflated bytes left
 	rows   uint64
 	ops    []docOp
+	order  []uint32 // all of ops, by actor and counter
 	succs  []succ
-	keys   []string // of map keys and mark names, named by index from ops
+	marks  []markName // in the order of ops
+	keys   []string   // of map keys and mark names, named by index
+	values []byte
 }
 
 // expand yields the changes of a document chunk. If it ends with an error, those
@@ -241,15 +244,8 @@ func (s columnSet) empty() error {
 	return nil
 }
 
-// checkHeads compares the heads that the chunk states with those of its changes,
-// which are the ones that are not inner.
-func (d *document) checkHeads(changes []id.Hash, inner []bool) error {
-	var heads []id.Hash
-	for i, h := range changes {
-		if !inner[i] {
-			heads = append(heads, h)
-		}
-	}
+// checkHeads compares the heads that the chunk states with those of its changes.
+func (d *document) checkHeads(heads []id.Hash) error {
 	id.SortHashes(heads)
 	id.SortHashes(d.heads)
 	if !slices.Equal(heads, d.heads) {

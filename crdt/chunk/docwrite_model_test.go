@@ -305,7 +305,7 @@ func TestDocumentsHaveTheOrderOfTheModel(t *testing.T) {
 				t.Fatalf("seed %d, history %d: operations are ordered\n%v, want\n%v", *seedFlag, i, got, want)
 			}
 			if !slices.IsSortedFunc(d.succs, func(a, b succ) int {
-				return cmp.Or(cmp.Compare(a.pred, b.pred), cmp.Compare(uint32(a.key), uint32(b.key)), cmp.Compare(a.key, b.key))
+				return cmp.Or(cmp.Compare(a.pred, b.pred), cmp.Compare(a.ctr, b.ctr), cmp.Compare(a.actor, b.actor))
 			}) {
 				t.Fatalf("seed %d, history %d: successors are not in ascending order", *seedFlag, i)
 			}

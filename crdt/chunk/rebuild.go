@@ -1,8 +1,10 @@
 package chunk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"syncline/crdt/id"
@@ -11,15 +13,14 @@ import (
 // rebuilder writes the changes of a document chunk again, so that their hashes
 // come out as they were.
 type rebuilder struct {
-	d       *document
-	all     []withPreds
-	next    []int    // per actor: its first operation in all that no change has taken
-	end     []int    // per actor: where its operations in all end
-	lastSeq []uint64 // per actor
+	d     *document
+	taken []cursor // per actor
+	deps  namedDeps
 
 	enc    *opEncoder
-	local  []uint32 // per actor of the document: its index in the change at hand, plus one
-	others []uint32 // actors of the change at hand, as indexes into the document's
+	ops    []withPreds // of the change at hand
+	local  []uint32    // per actor of the document: its index in the change at hand, plus one
+	others []uint32    // actors of the change at hand, as indexes into the document's
 	op     Op
 }
 
@@ -36,10 +37,11 @@ func (d *document) rebuild(cols columnSet, actors actorTable, yield func(*Change
 	if err != nil {
 		return false, fmt.Errorf("dep count column: %w", err)
 	}
+	depIndexes := cols.take(colDocDepIndex)
 	author, seq := laxInts(actorCol, rows, false), laxDeltas(cols.take(colDocSeq), rows)
 	maxOp, time := laxDeltas(cols.take(colDocMaxOp), rows), laxDeltas(cols.take(colDocTime), rows)
 	message := laxStrings(cols.take(colDocMessage), rows)
-	counts, depIndex := laxInts(depCount, rows, false), laxDeltas(cols.take(colDocDepIndex), int(ndeps))
+	counts, depIndex := laxInts(depCount, rows, false), laxDeltas(depIndexes, int(ndeps))
 	extraMeta := laxInts(cols.take(colDocExtraMeta), rows, false)
 	extra := reader{buf: cols.take(colDocExtraValue)}
 	if err := cols.empty(); err != nil {
@@ -49,8 +51,9 @@ func (d *document) rebuild(cols columnSet, actors actorTable, yield func(*Change
 	if err != nil {
 		return false, err
 	}
-	hashes := make([]id.Hash, 0, rows)
-	inner := make([]bool, rows) // another change depends on it
+	if b.deps, err = newNamedDeps(rows, depCount, depIndexes, int(ndeps)); err != nil {
+		return false, err
+	}
 	total := 0
 	var h Header
 	for i := range rows {
@@ -66,10 +69,10 @@ func (d *document) rebuild(cols columnSet, actors actorTable, yield func(*Change
 		if err := errors.Join(e[:]...); err != nil {
 			return false, fmt.Errorf("change %d: %w", i, err)
 		}
-		if !okA || !okS || !okMax || a >= uint64(len(d.actors)) || s != b.lastSeq[a]+1 {
+		if !okA || !okS || !okMax || a >= uint64(len(d.actors)) || s != b.taken[a].seq+1 {
 			return false, fmt.Errorf("change %d: its actor or sequence number is missing or out of order", i)
 		}
-		b.lastSeq[a], h.Seq = s, s
+		b.taken[a].seq, h.Seq = s, s
 		n, _, err := counts.next()
 		if err != nil {
 			return false, fmt.Errorf("change %d: deps: %w", i, err)
@@ -79,8 +82,11 @@ func (d *document) rebuild(cols columnSet, actors actorTable, yield func(*Change
 			if err != nil || !ok || j < 0 || j >= int64(i) {
 				return false, fmt.Errorf("change %d: deps: %w", i, orRange(err))
 			}
-			h.Deps = append(h.Deps, hashes[j])
-			inner[j] = true
+			dep, ok := b.deps.hash(uint32(j), uint32(i))
+			if !ok {
+				return false, fmt.Errorf("change %d: a dep stands twice", i)
+			}
+			h.Deps = append(h.Deps, dep)
 		}
 		id.SortHashes(h.Deps)
 		if m, _, err = extraMeta.next(); err != nil {
@@ -100,58 +106,76 @@ func (d *document) rebuild(cols columnSet, actors actorTable, yield func(*Change
 		if err != nil {
 			return false, fmt.Errorf("change %d: %w", i, err)
 		}
-		hashes = append(hashes, c.Hash)
+		b.deps.hashes[uint32(i)] = c.Hash
 		if !yield(c) {
 			return false, nil
 		}
 	}
-	for a := range b.next {
-		if b.next[a] != b.end[a] {
+	for a, c := range b.taken {
+		if c.op != c.opEnd || c.succ != c.succsEnd {
 			return false, fmt.Errorf("operations of actor %s belong to no change", d.actors[a])
 		}
 	}
-	return true, d.checkHeads(hashes, inner)
+	return true, d.checkHeads(slices.Collect(maps.Values(b.deps.hashes)))
 }
 
 func newRebuilder(d *document) (*rebuilder, error) {
-	all, err := d.invert()
-	if err != nil {
+	if err := d.sort(); err != nil {
 		return nil, err
 	}
-	n := len(d.actors)
-	b := &rebuilder{d: d, all: all, next: make([]int, n), end: make([]int, n), lastSeq: make([]uint64, n),
-		enc: newOpEncoder(), local: make([]uint32, n)}
-	at := 0
-	for a := range n {
-		b.next[a] = at
-		for at < len(all) && all[at].key>>32 == uint64(a) {
-			at++
+	return &rebuilder{d: d, taken: d.cursors(), enc: newOpEncoder(), local: make([]uint32, len(d.actors))}, nil
+}
+
+// namedDeps holds the hashes of changes for as long as changes to come name them,
+// which is not long where people write one after the other. In the end it holds
+// those that none named, which are the heads.
+type namedDeps struct {
+	last   []uint32 // by change: the last one that names it
+	hashes map[uint32]id.Hash
+}
+
+func newNamedDeps(rows int, depCount, depIndex []byte, ndeps int) (n namedDeps, err error) {
+	n = namedDeps{last: make([]uint32, rows), hashes: map[uint32]id.Hash{}}
+	counts, indexes := laxInts(depCount, rows, false), laxDeltas(depIndex, ndeps)
+	for i := range rows {
+		k, _, err := counts.next()
+		if err != nil {
+			return n, fmt.Errorf("change %d: deps: %w", i, err)
 		}
-		b.end[a] = at
+		for range k {
+			j, ok, err := indexes.next()
+			if err != nil || !ok || j < 0 || j >= int64(i) {
+				return n, fmt.Errorf("change %d: deps: %w", i, orRange(err))
+			}
+			n.last[j] = uint32(i)
+		}
 	}
-	return b, nil
+	return n, nil
+}
+
+// hash returns the hash of change i, which change by names, once.
+func (n *namedDeps) hash(i, by uint32) (h id.Hash, ok bool) {
+	h, ok = n.hashes[i]
+	if n.last[i] == by {
+		delete(n.hashes, i)
+	}
+	return h, ok
 }
 
 // change writes the author's next change, which takes the operations up to maxOp.
 func (b *rebuilder) change(h *Header, author int, maxOp uint64) (raw []byte, hash id.Hash, bodyAt int, err error) {
-	first := b.next[author]
-	last := first
-	for last < b.end[author] && b.all[last].ctr() <= maxOp {
-		last++
-	}
-	ops := b.all[first:last]
-	b.next[author] = last
+	b.ops = b.d.take(&b.taken[author], maxOp, b.ops[:0])
 	h.Actor = b.d.actors[author]
-	h.StartOp = maxOp + 1 - uint64(len(ops))
-	for i := range ops {
-		if ops[i].ctr() != h.StartOp+uint64(i) {
+	h.StartOp = maxOp + 1 - uint64(len(b.ops))
+	for i := range b.ops {
+		if uint64(b.ops[i].ctr) != h.StartOp+uint64(i) {
 			return nil, hash, 0, errors.New("its operations are not numbered one after the other")
 		}
 	}
-	b.gatherActors(h, author, ops)
+	b.gatherActors(h, author)
 	b.enc.reset()
-	for i := range ops {
-		if err := b.fill(&ops[i]); err != nil {
+	for i := range b.ops {
+		if err := b.fill(&b.ops[i]); err != nil {
 			return nil, hash, 0, err
 		}
 		b.enc.add(&b.op)
@@ -165,7 +189,7 @@ func (b *rebuilder) change(h *Header, author int, maxOp uint64) (raw []byte, has
 }
 
 // gatherActors numbers the actors that the operations refer to.
-func (b *rebuilder) gatherActors(h *Header, author int, ops []withPreds) {
+func (b *rebuilder) gatherActors(h *Header, author int) {
 	b.others = b.others[:0]
 	b.local[author] = 1
 	see := func(actor uint32) {
@@ -174,15 +198,16 @@ func (b *rebuilder) gatherActors(h *Header, author int, ops []withPreds) {
 			b.others = append(b.others, actor)
 		}
 	}
-	for i := range ops {
-		op := &b.d.ops[ops[i].op]
+	for i := range b.ops {
+		w := &b.ops[i]
+		op := &b.d.ops[w.op]
 		if op.objCtr > 0 {
 			see(op.objActor)
 		}
-		if actor, ctr := elemOf(op, ops[i].del); op.key < 0 && ctr > 0 {
+		if actor, ctr := elemOf(op, w.del); !op.flags.has(docKeyed) && ctr > 0 {
 			see(actor)
 		}
-		for _, p := range b.d.preds(&ops[i]) {
+		for _, p := range b.d.preds(w) {
 			see(b.d.ops[p.pred].actor)
 		}
 	}
@@ -196,7 +221,7 @@ func (b *rebuilder) gatherActors(h *Header, author int, ops []withPreds) {
 // elemOf returns the list element that an operation names. A deletion of an
 // insertion names the inserted element.
 func elemOf(op *docOp, del bool) (actor, ctr uint32) {
-	if del && op.insert {
+	if del && op.flags.has(docInsert) {
 		return op.actor, op.ctr
 	}
 	return op.elemActor, op.elemCtr
@@ -205,31 +230,33 @@ func elemOf(op *docOp, del bool) (actor, ctr uint32) {
 // fill turns a row into the operation it was.
 func (b *rebuilder) fill(w *withPreds) error {
 	src, op := &b.d.ops[w.op], &b.op
-	*op = Op{Pred: op.Pred[:0], IsElem: src.key < 0}
+	*op = Op{Pred: op.Pred[:0], IsElem: !src.flags.has(docKeyed)}
 	if src.objCtr > 0 {
 		op.Obj = Ref{b.local[src.objActor] - 1, uint64(src.objCtr)}
 	}
 	elemActor, elemCtr := elemOf(src, w.del)
-	if src.key >= 0 {
-		op.Key = b.d.keys[src.key]
+	if src.flags.has(docKeyed) {
+		op.Key = b.d.keys[src.elemCtr]
 	} else if elemCtr > 0 {
 		op.Elem = Ref{b.local[elemActor] - 1, uint64(elemCtr)}
 	}
 	for _, p := range b.d.preds(w) {
 		o := &b.d.ops[p.pred]
 		op.Pred = append(op.Pred, Ref{b.local[o.actor] - 1, uint64(o.ctr)})
-		if actor, ctr := elemOf(o, true); w.del && (o.objActor != src.objActor || o.objCtr != src.objCtr || o.key != src.key || actor != elemActor || ctr != elemCtr) {
-			return fmt.Errorf("deletion %d spans several keys", w.ctr())
+		actor, ctr := elemOf(o, true)
+		if w.del && (o.objActor != src.objActor || o.objCtr != src.objCtr || (o.flags ^ src.flags).has(docKeyed) || actor != elemActor || ctr != elemCtr) {
+			return fmt.Errorf("deletion %d spans several keys", w.ctr)
 		}
 	}
 	if w.del {
 		op.Action = Delete
 		return nil
 	}
-	op.Insert, op.Action, op.Expand = src.insert, src.action, src.expand
-	op.Value = Value{src.valueType, src.value}
-	if src.mark >= 0 {
-		op.MarkName, op.HasMark = b.d.keys[src.mark], true
+	op.Insert, op.Action, op.Expand = src.flags.has(docInsert), src.action, src.flags.has(docExpand)
+	op.Value = Value{ValueType(src.meta & 15), b.d.values[src.value:][:src.meta>>4]}
+	if op.HasMark = src.flags.has(docMarked); op.HasMark {
+		i, _ := slices.BinarySearchFunc(b.d.marks, w.op, func(m markName, op uint32) int { return cmp.Compare(m.op, op) })
+		op.MarkName = b.d.keys[b.d.marks[i].name]
 	}
 	return nil
 }
