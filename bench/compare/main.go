@@ -96,6 +96,7 @@ func compare(ctx context.Context, o options, out, progress io.Writer) error {
 	}
 	var all []table
 	typed := new(papers)
+works:
 	for _, w := range chosen {
 		t := table{work: w, title: w.title(o.sizes), sides: against}
 		for round := range o.rounds {
@@ -108,6 +109,10 @@ func compare(ctx context.Context, o options, out, progress io.Writer) error {
 				if err != nil {
 					if ctx.Err() != nil {
 						return context.Cause(ctx)
+					}
+					if errors.Is(err, errAbsent) {
+						fmt.Fprintf(progress, "%s: %v\n", w.name, err)
+						continue works
 					}
 					fmt.Fprintf(progress, "%s on %s: %v\n", w.name, s.name, err)
 				}
@@ -189,7 +194,7 @@ func measure(ctx context.Context, w work, s side, size sizes, typed *papers, tmp
 	defer r.hangUp()
 	f, err := w.run(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w (%v)", err, r.usage())
+		return nil, fmt.Errorf("%w (%v) %s", err, r.usage(), tail(r.said()))
 	}
 	return f, nil
 }

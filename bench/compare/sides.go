@@ -48,7 +48,8 @@ func sides(startOurs func(ctx context.Context, dir string) (*server, error)) []s
 type server struct {
 	url  string
 	pid  int
-	stop func() error // ends it and waits for that
+	stop func() error  // ends it and waits for that
+	said func() string // the end of its stderr
 }
 
 const (
@@ -110,7 +111,7 @@ func startNode(ctx context.Context, script string, args ...string) (*server, err
 		w.Kill()
 		return nil, fmt.Errorf("start %s: %w; its stderr: %s", script, err, w.Stderr())
 	}
-	return &server{url: "ws://127.0.0.1:" + port, pid: w.Process().Pid, stop: w.Close}, nil
+	return &server{url: "ws://127.0.0.1:" + port, pid: w.Process().Pid, stop: w.Close, said: w.Stderr}, nil
 }
 
 // startCommand starts our relay by a command that takes an address to listen on and
@@ -123,13 +124,18 @@ func startCommand(ctx context.Context, name string, args []string, env []string,
 	address := "127.0.0.1:" + port
 	cmd := exec.Command(name, append(args, "--listen", address, "--data", dir)...)
 	cmd.Env = append(os.Environ(), env...)
-	var stderr strings.Builder // read once the process has ended
-	cmd.Stderr = &stderr
+	log, err := os.CreateTemp("", "syncline-compare-*.log") // gone when it is closed
+	if err != nil {
+		return nil, err
+	}
+	os.Remove(log.Name())
+	cmd.Stderr = log
 	stdin, err := cmd.StdinPipe() // ends with this process
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
+		log.Close()
 		return nil, fmt.Errorf("start our relay: %w", err)
 	}
 	ended := make(chan error, 1)
@@ -138,20 +144,22 @@ func startCommand(ctx context.Context, name string, args []string, env []string,
 		close(ended)
 	}()
 	s := &server{url: "ws://" + address, pid: cmd.Process.Pid}
+	s.said = func() string { return endOf(log) }
 	s.stop = func() error {
+		defer log.Close()
 		defer stdin.Close()
 		cmd.Process.Signal(syscall.SIGTERM)
 		late := time.AfterFunc(stopGrace, func() { cmd.Process.Kill() })
 		defer late.Stop()
 		if err := <-ended; err != nil {
-			return fmt.Errorf("our relay ended with %w: %s", err, tail(stderr.String()))
+			return fmt.Errorf("our relay ended with %w: %s", err, s.said())
 		}
 		return nil
 	}
 	err = listening(ctx, address, func() error {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("our relay ended by itself: %w: %s", errors.Join(err), tail(stderr.String()))
+			return fmt.Errorf("our relay ended by itself: %w: %s", errors.Join(err), s.said())
 		default:
 			return nil
 		}
@@ -159,15 +167,29 @@ func startCommand(ctx context.Context, name string, args []string, env []string,
 	if err != nil {
 		cmd.Process.Kill()
 		<-ended
+		log.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
+// mostSaid is how many bytes of what a process says are passed on.
+const mostSaid = 2000
+
 // tail is the end of a long text.
 func tail(s string) string {
-	const most = 2000
-	return strings.TrimSpace(s[max(0, len(s)-most):])
+	return strings.TrimSpace(s[max(0, len(s)-mostSaid):])
+}
+
+// endOf reads the end of a file.
+func endOf(f *os.File) string {
+	b := make([]byte, mostSaid)
+	at := int64(0)
+	if info, err := f.Stat(); err == nil {
+		at = max(0, info.Size()-mostSaid)
+	}
+	n, _ := f.ReadAt(b, at) // what there is
+	return tail(string(b[:n]))
 }
 
 // build compiles the syncline command into a folder and returns its path.

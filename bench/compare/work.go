@@ -125,7 +125,7 @@ func (r *run) restart() error {
 		return err
 	}
 	// Nothing is running in case that fails.
-	r.server = &server{stop: func() error { return nil }}
+	r.server = &server{stop: func() error { return nil }, said: func() string { return "" }}
 	return r.begin()
 }
 
