@@ -421,8 +421,35 @@ func TestAFullDiskChangesNothing(t *testing.T) {
 	if _, err := d.Do(context.Background(), crdt.Create("notes", "again", map[string]any{"text": long})); !errors.Is(err, storage.ErrFull) {
 		t.Errorf("still on a full disk: %v", err)
 	}
+	// A document that was to be made with what did not fit is not made.
+	big := crdt.Create("notes", "big", map[string]any{"text": long})
+	if _, err := p.Create(bounded(t), big); !errors.Is(err, storage.ErrFull) {
+		t.Errorf("create on a full disk: %v", err)
+	}
+	other := create(t, newPeer(t))
+	do(t, other, big)
+	saved, err := other.Save(bounded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Import(bounded(t), other.ID(), saved); !errors.Is(err, storage.ErrFull) {
+		t.Errorf("import on a full disk: %v", err)
+	}
+	if infos, err := p.Documents(bounded(t)); err != nil || len(infos) != 1 {
+		t.Errorf("%d documents, want the one there was; %v", len(infos), err)
+	}
+	if _, err := p.OpenDocument(bounded(t), other.ID()); !errors.Is(err, ErrUnknown) {
+		t.Errorf("a document that was not made: %v", err)
+	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
+	}
+	late, err := p.Create(bounded(t), big)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.Import(bounded(t), other.ID(), saved); err != nil || n != 1 || collectionLen(t, late, "notes") != 1 {
+		t.Errorf("%d changes imported with space again: %v", n, err)
 	}
 	do(t, d, note("with space again"))
 	if n := collectionLen(t, d, "notes"); n != made+2 {

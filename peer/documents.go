@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"syncline/crdt"
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 	"syncline/storage"
@@ -28,13 +29,22 @@ func (p *Peer) Documents(ctx context.Context) ([]Info, error) {
 	return all, err
 }
 
-// Create makes a new, empty document, which is in the store when it returns.
+// Create makes a new document, which is in the store when it returns: empty, or
+// with a first change of the given operations, in one transaction with them. With an
+// error, which is as that of Document.Do, there is no document.
 //
 // Two peers that create the same collection in it at the same time make two, one
 // of which wins with all that is in it: write the first entity of each collection
 // before you pass the document's URL on.
-func (p *Peer) Create(ctx context.Context) (*Document, error) {
+func (p *Peer) Create(ctx context.Context, ops ...crdt.Operation) (*Document, error) {
 	doc := id.NewDocument()
+	if len(ops) > 0 {
+		d := &Document{p, doc}
+		if _, err := d.Do(ctx, ops...); err != nil {
+			return nil, err
+		}
+		return d, nil
+	}
 	if err := p.store.AddDocument(ctx, doc); err != nil {
 		return nil, err
 	}
@@ -76,17 +86,16 @@ func (p *Peer) Fetch(ctx context.Context, doc id.Document) (*Document, error) {
 	return &Document{p, doc}, nil
 }
 
-// Import takes changes into a document that is in the store: chunks of any type
-// in a row, as Document.Save and Automerge's save write them. It returns how many
-// of them were new. They are checked like those of any other peer, and those that
-// do not fit, or whose dependencies are not there, are left out and logged.
+// Import takes changes into a document: chunks of any type in a row, as
+// Document.Save and Automerge's save write them. It returns how many of them were
+// new. They are checked like those of any other peer, and those that do not fit, or
+// whose dependencies are not there, are left out and logged. A document that is not
+// in the store is made with its changes, in one transaction; if none is taken in,
+// or with an error, it is not.
 func (p *Peer) Import(ctx context.Context, doc id.Document, chunks []byte) (added int, err error) {
 	changes, err := chunk.ParseChunks(chunks)
 	if err != nil {
 		return 0, fmt.Errorf("import into %s: %w", doc, err)
-	}
-	if _, err := p.OpenDocument(ctx, doc); err != nil {
-		return 0, err
 	}
 	in := &importing{claim: newClaim(), changes: changes}
 	if err := p.desks.post(ctx, doc, in, 0); err != nil {
