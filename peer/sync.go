@@ -67,7 +67,7 @@ func (p *Peer) Sync(ctx context.Context, o SyncOptions) ([]SyncResult, error) {
 		p.mu.Unlock()
 	}
 	if len(remotes) == 0 {
-		return nil, fmt.Errorf("sync: %w: no remote to sync with is given", ErrNotSynced)
+		return nil, fmt.Errorf("%w: no remote to sync with is given", ErrNotSynced)
 	}
 	s := &syncing{p: p, o: o, counts: make([][2]int, len(remotes))}
 	results := make([][]SyncResult, len(remotes))
@@ -85,7 +85,7 @@ func (p *Peer) Sync(ctx context.Context, o SyncOptions) ([]SyncResult, error) {
 		list = append(list, results[i]...)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return list, fmt.Errorf("sync: %w", err)
+		return list, err // each names its remote
 	}
 	failed := 0
 	for _, r := range list {
@@ -94,7 +94,7 @@ func (p *Peer) Sync(ctx context.Context, o SyncOptions) ([]SyncResult, error) {
 		}
 	}
 	if failed > 0 {
-		return list, fmt.Errorf("sync: %w: %d of %d documents", ErrNotSynced, failed, len(list))
+		return list, fmt.Errorf("%w: %d of %d documents", ErrNotSynced, failed, len(list))
 	}
 	return list, nil
 }
