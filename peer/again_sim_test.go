@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	cloneSeeds = flag.Uint64("clone.seeds", 12, "how many seeds the test of clones runs")
+	cloneSeeds = flag.Uint64("clone.seeds", 6, "how many seeds the test of clones runs")
 	cloneSeed  = flag.Uint64("clone.seed", 0, "the first of them")
 )
 
