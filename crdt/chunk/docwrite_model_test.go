@@ -282,7 +282,7 @@ func (m *model) shuffled() []*Change {
 // document gives them back in it and orders their operations as the model does.
 func TestDocumentsHaveTheOrderOfTheModel(t *testing.T) {
 	ops, size := 0, 0
-	for i := range uint64(300) {
+	for i := range uint64(150) {
 		m := newModel(*seedFlag<<32 + i)
 		for range m.rng.IntN(40) {
 			m.step(t)
