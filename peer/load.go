@@ -39,6 +39,13 @@ func (d *desk) load(ctx context.Context) error {
 		if g.Nodes() == g.Len() {
 			return nil
 		}
+		rows, err := d.unnoted(ctx)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			d.keepEvidence(rows)
+		}
 		// Twins have chosen what stands, and may have chosen what was never
 		// checked in full because it was evidence when it came.
 		bad, err := d.verify(ctx, g)
@@ -51,6 +58,23 @@ func (d *desk) load(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// unnoted lists the rows that twins have put in quarantine and of which that is not
+// kept: the process died before it came to it.
+func (d *desk) unnoted(ctx context.Context) (rows []int64, err error) {
+	noted := map[id.Hash]bool{}
+	err = d.p.store.Quarantined(ctx, d.doc, func(e storage.Evidence) error {
+		noted[e.Hash] = true
+		return nil
+	})
+	g := d.r.graph
+	for n := range g.Nodes() {
+		if h := g.Hash(n); !g.Has(h) && !noted[h] {
+			rows = append(rows, g.Row(n))
+		}
+	}
+	return rows, err
 }
 
 // loadGraph reads the journal. refused are the hashes that were left out.
