@@ -15,7 +15,7 @@ import (
 var documents = work{
 	name: "documents",
 	title: func(s sizes) string {
-		return fmt.Sprintf("%d documents of %d bytes made by one client, %d unacknowledged at a time", s.documents, s.bytes, s.inFlight)
+		return fmt.Sprintf("%d documents of %d bytes made by one client, %d unacknowledged at a time", s.documents, s.bytes, s.atOnce)
 	},
 	metrics: []metric{
 		{name: seconds, format: "%.1f"}, {name: cpuSeconds, format: "%.1f"},
@@ -29,7 +29,7 @@ var documents = work{
 const perClient = 10_000
 
 func runDocuments(r *run) (figures, error) {
-	slots := make(chan struct{}, r.inFlight)
+	slots := make(chan struct{}, r.atOnce)
 	done := newCountdown(r.documents)
 	before, begun := r.usage(), time.Now()
 	var c client

@@ -89,7 +89,7 @@ func compare(ctx context.Context, o options, out, progress io.Writer) error {
 		against = slices.DeleteFunc(against, func(s side) bool { return s.name != ours })
 	}
 	relay := ""
-	if o.profile == "" {
+	if o.profile == "" && slices.ContainsFunc(against, func(s side) bool { return s.name == ours }) {
 		if relay, err = build(ctx, dir); err != nil {
 			return err
 		}

@@ -51,9 +51,10 @@ type sizes struct {
 	warm, measured time.Duration // ack
 
 	documents, bytes int // documents
+	atOnce           int // documents that are not acknowledged
 	peers, offline   int // offline
 	edited           int // edits of the paper: cold, upload
-	inFlight         int // upload, documents
+	inFlight         int // upload: changes that are not acknowledged
 
 	quiet time.Duration // for how long a server that has nothing to do uses no CPU
 	idle  time.Duration // cold: the same of one that may be doing more by itself
@@ -64,14 +65,14 @@ var (
 	full = sizes{
 		readers: 200, edits: 200, interval: 50 * time.Millisecond,
 		rooms: 50, writers: 4, warm: 2 * time.Second, measured: 8 * time.Second,
-		documents: 10_000, bytes: 1000, peers: 10, offline: 1000,
+		documents: 10_000, bytes: 1000, atOnce: 10, peers: 10, offline: 1000,
 		edited: 259_778, inFlight: 50,
 		quiet: 300 * time.Millisecond, idle: 3 * time.Second,
 	}
 	tiny = sizes{
 		readers: 3, edits: 4, interval: 2 * time.Millisecond,
 		rooms: 2, writers: 3, warm: 10 * time.Millisecond, measured: 100 * time.Millisecond,
-		documents: 20, bytes: 200, peers: 3, offline: 20,
+		documents: 20, bytes: 200, atOnce: 5, peers: 3, offline: 20,
 		edited: 500, inFlight: 5,
 		quiet: 50 * time.Millisecond, idle: 150 * time.Millisecond,
 	}
