@@ -46,6 +46,9 @@ func serve(t testing.TB, o Options) *server {
 func serveOn(t testing.TB, path string, o Options) *server {
 	t.Helper()
 	o.Store = openStore(t, path)
+	if _, ok := t.(*testing.T); ok && o.IdleBytes == 0 {
+		o.IdleBytes = 1 // every room rests whenever it can
+	}
 	r, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ type conn struct {
 	log    *slog.Logger
 
 	// Owned by the reader.
-	rooms map[id.Document]*hall
+	docs map[id.Document]struct{} // whose rooms it has entered
 }
 
 func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, remote wire.Remote) *conn {
@@ -38,7 +38,7 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, remote
 		relay:  r,
 		remote: remote,
 		log:    r.o.Log.With("conn", uint64(n), "peer", remote.PeerID),
-		rooms:  make(map[id.Document]*hall),
+		docs:   make(map[id.Document]struct{}),
 	}
 	c.ws = socket.New(ws, pulse, socket.Options{
 		PingInterval: r.o.PingInterval,

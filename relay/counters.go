@@ -13,6 +13,7 @@ type counters struct {
 	connections     atomic.Int64
 	openConnections atomic.Int64
 	openRooms       atomic.Int64
+	openGraphs      atomic.Int64
 	changesIn       atomic.Int64
 	changesOut      atomic.Int64
 	ephemeralIn     atomic.Int64

@@ -23,6 +23,9 @@ func (r *room) passOn(from *member, msg *wire.Ephemeral) {
 			}
 		}
 	}
+	if r.ephemeral == nil {
+		r.ephemeral = newLastCounts(maxEphemeralSessions) // most documents never need one
+	}
 	if !r.ephemeral.advance(author, msg.SessionID, msg.Count) {
 		return
 	}

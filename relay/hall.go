@@ -11,27 +11,27 @@ import (
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/storage/fold"
 )
 
-// hall is the goroutine around one room: an inbox, the store, and the connections
-// that the room's effects are for.
+// hall is what lies around one room: an inbox, a goroutine while there is something
+// in it, the store, and the connections that the room's effects are for.
 type hall struct {
 	// Static after construction.
 	relay *Relay
 	doc   id.Document
-	log   *slog.Logger
 	space *semaphore.Weighted // bytes that may wait in the inbox
-	ready chan struct{}       // holds a token when there is news
-	done  chan struct{}       // closed when the goroutine has ended
+
+	mu      sync.Mutex
+	inbox   []parcel
+	running bool // a goroutine takes from the inbox
+	closed  bool // another hall may be made for the document
 
 	// Guarded by halls.mu.
-	connections int
+	idle idleEntry
 
-	mu     sync.Mutex
-	inbox  []parcel
-	closed bool
-
-	// Owned by the goroutine.
+	// Owned by the goroutine, and by halls while there is none.
+	at     *resting // what the room is to be woken from
 	room   *room
 	conns  map[connID]*conn
 	broken error // why the room could not be opened
@@ -44,61 +44,38 @@ type parcel struct {
 	conn *conn // with enter only
 }
 
-// post queues an input. It blocks while the inbox is full: the connection that
-// brings so much is not read from meanwhile. It fails only when ctx ends.
-func (h *hall) post(ctx context.Context, in input, cost int64) error {
-	cost = min(cost, h.relay.o.MaxInbox)
-	if err := h.space.Acquire(ctx, cost); err != nil {
-		return nil // the connection is closing
-	}
-	h.put(parcel{in: in, cost: cost})
-	return nil
-}
-
-func (h *hall) enter(c *conn, in enter) error {
-	h.put(parcel{in: in, conn: c})
-	return nil
-}
-
-func (h *hall) put(p parcel) {
+// put queues an input, and reports false if the hall is closed: another one is to
+// be asked for.
+func (h *hall) put(p parcel) bool {
 	h.mu.Lock()
-	h.inbox = append(h.inbox, p)
-	h.mu.Unlock()
-	h.wake()
-}
-
-// leave takes a connection out of the room, and closes the room behind the last.
-func (h *hall) leave(conn connID) {
-	h.put(parcel{in: leave{conn: conn}})
-	h.relay.halls.release(h)
-}
-
-func (h *hall) wake() {
-	select {
-	case h.ready <- struct{}{}:
-	default:
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
 	}
+	h.inbox = append(h.inbox, p)
+	if !h.running {
+		h.running = true
+		h.relay.halls.running.Go(h.run)
+	}
+	return true
 }
 
-// collect waits for inputs. It returns none when the hall is closed and empty.
-func (h *hall) collect() []parcel {
+// run drives the room, round by round, until nothing waits for it.
+func (h *hall) run() {
+	if h.room == nil {
+		h.load()
+	}
 	for {
 		h.mu.Lock()
-		ps, closed := h.inbox, h.closed
+		ps := h.inbox
 		h.inbox = nil
 		h.mu.Unlock()
-		if len(ps) > 0 || closed {
-			return ps
+		if len(ps) == 0 {
+			if h.relay.halls.pause(h) {
+				return
+			}
+			continue
 		}
-		<-h.ready
-	}
-}
-
-// run drives the room, round by round, until the last connection has left.
-func (h *hall) run() {
-	defer h.relay.halls.closed(h)
-	h.load()
-	for ps := h.collect(); len(ps) > 0; ps = h.collect() {
 		if h.broken != nil {
 			h.turnAway(ps)
 		} else {
@@ -110,23 +87,54 @@ func (h *hall) run() {
 	}
 }
 
-// load makes the room from the journal, without reading a body.
+func (h *hall) log() *slog.Logger { return h.relay.o.Log.With("doc", h.doc.String()) }
+
+// load makes the room from the store, without reading a body: from the newest part
+// of a long document as long as that is enough.
 func (h *hall) load() {
-	g := graph.New()
-	err := h.relay.o.Store.Journal(h.relay.ctx, h.doc, 0, func(row int64, hash id.Hash, head []byte) error {
-		m, err := graph.DecodeMeta(hash, row, head)
-		if err != nil {
-			return err
-		}
-		return g.Add(m)
-	})
+	ctx, store := h.relay.ctx, h.relay.o.Store
+	g, err := fold.Shallow(ctx, store, h.doc)
 	if err != nil {
-		h.log.Error("document not opened", "err", err)
-		h.broken = err
+		// What lies beside the journal is no reason to refuse what is in it.
+		h.log().Warn("document chunk not used", "err", err)
+	}
+	if g == nil {
+		g, err = fold.Graph(ctx, store, h.doc)
+	}
+	if err != nil {
+		h.fail(err)
 		return
 	}
-	g.Publish(nil)
-	h.room = newRoom(h.doc, g, h.relay.o.Store.BodiesOf(h.relay.ctx, h.doc))
+	h.room = newRoom(h.doc, g, fold.SourceOf(ctx, store, h.relay.segments, h.doc))
+	h.relay.count.openGraphs.Add(1)
+	if h.at == nil {
+		return
+	}
+	if g.IsShallow() && h.room.lastRow() != h.at.row {
+		h.deepen()
+	}
+	if h.broken == nil {
+		h.room.wake(h.at)
+	}
+	for s := range h.at.seats {
+		h.conns[s.conn.id] = s.conn
+	}
+	h.at = nil
+}
+
+// deepen has the room go on over all of its document.
+func (h *hall) deepen() {
+	g, err := fold.Graph(h.relay.ctx, h.relay.o.Store, h.doc)
+	if err != nil {
+		h.fail(err)
+		return
+	}
+	h.room.use(g)
+}
+
+func (h *hall) fail(err error) {
+	h.log().Error("document not opened", "err", err)
+	h.broken = err
 }
 
 // round takes all that is waiting, stores what is new in it, and does what the
@@ -134,23 +142,24 @@ func (h *hall) load() {
 func (h *hall) round(ps []parcel) {
 	h.readElsewhere(ps)
 	for _, p := range ps {
-		switch in := p.in.(type) {
-		case enter:
+		if in, ok := p.in.(enter); ok {
 			h.conns[in.conn] = p.conn
-		case lookElsewhere:
-			continue
 		}
-		h.room.take(p.in)
+		if h.room.needsAll(p.in) && h.broken == nil {
+			h.deepen()
+		}
+		if _, ok := p.in.(lookElsewhere); !ok && h.broken == nil {
+			h.room.take(p.in)
+		}
+	}
+	if h.broken != nil {
+		h.turnAway(ps)
+		return
 	}
 	var rows []int64
 	var err error
 	if b, ok := h.room.batch(); ok {
-		rows, err = h.relay.o.Store.Append(h.relay.ctx, b)
-		if err != nil {
-			h.relay.count.appendFailures.Add(1)
-		} else {
-			h.relay.count.changesIn.Add(int64(len(rows)))
-		}
+		rows, err = h.relay.append(h.doc, b)
 	}
 	h.room.commit(rows, err)
 	for _, e := range h.room.effects() {
@@ -171,7 +180,7 @@ func (h *hall) do(e effect) {
 		count.changesOut.Add(int64(e.changes))
 		var then func()
 		if e.more {
-			then = func() { h.put(parcel{in: written{conn: e.conn}}) }
+			then = func() { h.relay.halls.tell(h.doc, written{conn: e.conn}) }
 		}
 		c.sendThen(&wire.Sync{Route: c.route(), Document: h.doc, Data: e.data}, then)
 	case sendUnavailable:
@@ -188,12 +197,8 @@ func (h *hall) do(e effect) {
 		h.conns[e.conn].sendRefusal(h.doc, e.hash, e.err)
 	case hangUp:
 		h.conns[e.conn].refuse(e.code, e.err)
-	case saveState:
-		if err := h.relay.o.Store.SaveSyncState(h.relay.ctx, h.doc, e.remote, e.state); err != nil {
-			h.log.Warn("sync state not saved", "err", err)
-		}
 	case report:
-		h.log.Warn(e.text, "hash", e.hash, "err", e.err)
+		h.log().Warn(e.text, "hash", e.hash, "err", e.err)
 	}
 }
 
@@ -241,7 +246,29 @@ func (h *hall) readElsewhere(ps []parcel) {
 		return nil
 	})
 	if err != nil && h.relay.ctx.Err() == nil {
-		h.log.Error("rows of another process not read", "err", err)
+		h.log().Error("rows of another process not read", "err", err)
 	}
-	h.room.take(in)
+	if h.room.needsAll(in) {
+		h.deepen()
+	}
+	if h.broken == nil {
+		h.room.take(in)
+	}
+}
+
+// post queues an input for a document's room. It blocks while the inbox is full:
+// the connection that brings so much is not read from meanwhile. What is posted
+// after ctx has ended is dropped, as the connection is closing.
+func (hs *halls) post(ctx context.Context, doc id.Document, p parcel) {
+	p.cost = min(p.cost, hs.relay.o.MaxInbox)
+	for {
+		h := hs.open(doc)
+		if h.space.Acquire(ctx, p.cost) != nil {
+			return
+		}
+		if h.put(p) {
+			return
+		}
+		h.space.Release(p.cost)
+	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,90 +14,150 @@ import (
 	"syncline/storage"
 )
 
-// halls are the documents that have sessions. A hall is there from the first
-// connection's first message until the last connection has left and what it
-// brought is stored; only then may the next hall of the same document read the
-// journal.
+// halls are the documents that have sessions. A document that something happens in
+// has a hall. One in which nothing happens keeps it while there is room, and rests
+// otherwise: what remains of it is who is there.
 type halls struct {
-	relay *Relay
-	all   sync.WaitGroup // the halls' goroutines
+	relay   *Relay
+	running sync.WaitGroup // the halls' goroutines
 
-	mu    sync.Mutex
-	byDoc map[id.Document]*hall
+	mu     sync.Mutex // before hall.mu
+	byDoc  map[id.Document]*hall
+	asleep map[id.Document]resting
+	quiet  *list.List // of *hall: those that could rest, the one that ran last in front
+	held   int64      // bytes that they hold, about
 }
 
-// open returns the hall of a document and counts the caller's connection in. It
-// fails only when ctx ends.
-func (hs *halls) open(ctx context.Context, doc id.Document) (*hall, error) {
-	for {
-		h, mine := hs.find(doc)
-		if mine {
-			return h, nil
-		}
-		select {
-		case <-h.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+// idleEntry is the place of a hall among the quiet ones.
+type idleEntry struct {
+	at   *list.Element // nil if it is not among them
+	cost int64
 }
 
-// find returns the hall of a document, made if there is none. If it is just
-// closing, the caller is not counted in and has to wait until it is done.
-func (hs *halls) find(doc id.Document) (h *hall, mine bool) {
+func (hs *halls) init(r *Relay) {
+	hs.relay = r
+	hs.byDoc, hs.asleep, hs.quiet = make(map[id.Document]*hall), make(map[id.Document]resting), list.New()
+}
+
+// open returns the hall of a document, made or woken if there is none.
+func (hs *halls) open(doc id.Document) *hall {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	h = hs.byDoc[doc]
-	if h != nil && h.connections == 0 {
-		return h, false
+	h := hs.byDoc[doc]
+	if h != nil {
+		hs.stir(h)
+		return h
 	}
-	if h == nil {
-		h = &hall{
-			relay: hs.relay,
-			doc:   doc,
-			log:   hs.relay.o.Log.With("doc", doc.String()),
-			space: semaphore.NewWeighted(hs.relay.o.MaxInbox),
-			ready: make(chan struct{}, 1),
-			done:  make(chan struct{}),
-			conns: make(map[connID]*conn),
+	h = &hall{relay: hs.relay, doc: doc, space: semaphore.NewWeighted(hs.relay.o.MaxInbox), conns: make(map[connID]*conn)}
+	if at, ok := hs.asleep[doc]; ok {
+		delete(hs.asleep, doc)
+		h.at = &at
+	}
+	hs.byDoc[doc] = h
+	hs.relay.count.openRooms.Add(1)
+	return h
+}
+
+// stir takes a hall from among the quiet ones.
+func (hs *halls) stir(h *hall) {
+	if h.idle.at != nil {
+		hs.quiet.Remove(h.idle.at)
+		hs.held -= h.idle.cost
+		h.idle = idleEntry{}
+	}
+}
+
+// pause ends the goroutine of a hall, unless something has come in meanwhile. The
+// hall closes if nobody is in it, and becomes one of the quiet ones otherwise.
+func (hs *halls) pause(h *hall) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.inbox) > 0 {
+		return false
+	}
+	h.running = false
+	if len(h.conns) == 0 {
+		hs.close(h)
+		return true
+	}
+	if h.broken == nil {
+		hs.stir(h)
+		h.idle = idleEntry{at: hs.quiet.PushFront(h), cost: h.room.cost()}
+		hs.held += h.idle.cost
+		hs.shrink(h)
+	}
+	return true
+}
+
+// shrink sends the quietest to rest until the others fit. The caller holds h.mu
+// of the one that has just come.
+func (hs *halls) shrink(just *hall) {
+	for hs.held > hs.relay.o.IdleBytes && hs.quiet.Len() > 0 {
+		h := hs.quiet.Back().Value.(*hall)
+		if h != just {
+			h.mu.Lock()
 		}
-		hs.byDoc[doc] = h
-		hs.relay.count.openRooms.Add(1)
-		hs.all.Go(h.run)
-	}
-	h.connections++
-	return h, true
-}
-
-// release counts a connection out. It has posted its leave.
-func (hs *halls) release(h *hall) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	h.connections--
-	if h.connections == 0 {
-		h.mu.Lock()
-		h.closed = true
-		h.mu.Unlock()
-		h.wake()
+		hs.sleep(h)
+		if h != just {
+			h.mu.Unlock()
+		}
 	}
 }
 
-// closed is what a hall's goroutine says when it ends.
-func (hs *halls) closed(h *hall) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
+// sleep has a quiet hall rest if it can. Both mutexes are held.
+func (hs *halls) sleep(h *hall) {
+	hs.stir(h)
+	if h.running || len(h.inbox) > 0 {
+		return // something is on its way to it
+	}
+	at, ok := h.room.rest(h.conns)
+	if !ok {
+		return // it stays, and is looked at again when something has happened in it
+	}
+	hs.asleep[h.doc] = at
+	hs.close(h)
+}
+
+// close takes a hall out. Both mutexes are held.
+func (hs *halls) close(h *hall) {
+	h.closed = true
+	if h.room != nil {
+		hs.relay.count.openGraphs.Add(-1)
+	}
 	delete(hs.byDoc, h.doc)
 	hs.relay.count.openRooms.Add(-1)
-	close(h.done)
 }
 
-// elsewhere has the halls of the documents look for rows of other processes.
-func (hs *halls) elsewhere(docs []id.Document, after int64) {
+// leave takes a connection out of a document. One that rests is not woken for it.
+func (hs *halls) leave(doc id.Document, c *conn) {
 	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	for _, doc := range docs {
-		if h := hs.byDoc[doc]; h != nil {
-			h.put(parcel{in: lookElsewhere{after: after}})
+	if at, ok := hs.asleep[doc]; ok {
+		if at.leave(c) {
+			hs.asleep[doc] = at
+		} else {
+			delete(hs.asleep, doc)
+		}
+		hs.mu.Unlock()
+		return
+	}
+	hs.mu.Unlock()
+	hs.tell(doc, leave{conn: c.id})
+}
+
+// tell queues a small input, if the document has a hall or rests.
+func (hs *halls) tell(doc id.Document, in input) {
+	for {
+		hs.mu.Lock()
+		_, asleep := hs.asleep[doc]
+		awake := hs.byDoc[doc] != nil
+		hs.mu.Unlock()
+		if !asleep && !awake {
+			return
+		}
+		if hs.open(doc).put(parcel{in: in}) {
+			return
 		}
 	}
 }
@@ -111,7 +172,9 @@ func (hs *halls) watch(ctx context.Context, store *storage.Store, log *slog.Logg
 			if err != nil {
 				return err
 			}
-			hs.elsewhere(docs, a.After)
+			for _, doc := range docs {
+				hs.tell(doc, lookElsewhere{after: a.After})
+			}
 			told = a.Through
 			return nil
 		})

@@ -38,9 +38,17 @@ type Options struct {
 	// the connection is closed with wire.CloseSlow. One message may be larger
 	// when nothing else is queued. 0: 64 MiB.
 	MaxQueue int
-	// MaxInbox bounds the bytes of messages that wait for one room; past it
-	// the connections that bring more are not read from. 0: 64 MiB.
+	// MaxInbox bounds the bytes of changes that wait for one room; past it the
+	// connections that bring more are not read from. 0: 8 MiB, some 20,000 small
+	// changes, which are stored in a second.
 	MaxInbox int64
+	// IdleBytes is how much memory documents may take in which nothing happens
+	// while connections have them open; past it the quietest are kept as what has
+	// to be read again to go on. 0: 8 MiB.
+	IdleBytes int64
+	// CompactionShare is the part of one processor that folds long histories in the
+	// background; below 0 none is folded. 0: 0.25.
+	CompactionShare float64
 	// MaxConnections bounds the connections open at a time. 0: 10,000.
 	MaxConnections int
 	// MaxDocuments bounds the documents that one connection may have sessions
@@ -56,9 +64,13 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.CloseTimeout, 5*time.Second)
 	setDefault(&o.MaxFrame, wire.MaxFrame)
 	setDefault(&o.MaxQueue, 64<<20)
-	setDefault(&o.MaxInbox, 64<<20)
+	setDefault(&o.MaxInbox, 8<<20)
+	setDefault(&o.IdleBytes, 8<<20)
 	setDefault(&o.MaxConnections, 10_000)
 	setDefault(&o.MaxDocuments, 10_000)
+	if o.CompactionShare == 0 {
+		o.CompactionShare = 0.25
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 
 	"syncline/crdt/chunk"
@@ -10,9 +11,9 @@ import (
 	"syncline/relay/wire/socket"
 )
 
-// largeMessage is from how many bytes of chunks on a message waits for its turn
-// to be parsed: there are as many turns as processors, so that many uploads at
-// once take turns with the memory, too.
+// largeMessage is from how many bytes of chunks on a message is taken in parts, and
+// waits for its turn to be parsed: there are as many turns as processors, so that
+// many uploads at once take turns with the memory, too.
 const largeMessage = 16 << 10
 
 // receive acts on one frame. An error closes the connection.
@@ -34,8 +35,8 @@ func (c *conn) receive(frame []byte) error {
 		return c.receiveSync(m)
 	case *wire.Unavailable:
 		// Only of interest if the document has a room with us in it.
-		if h := c.rooms[m.Document]; h != nil {
-			h.post(c.ctx, unavailable{conn: c.id}, 0)
+		if _, ok := c.docs[m.Document]; ok {
+			c.relay.halls.tell(m.Document, unavailable{conn: c.id})
 		}
 	case *wire.Error:
 		c.log.Warn("client reports an error", "text", fmt.Sprintf("%.200q", m.Message))
@@ -55,11 +56,10 @@ func (c *conn) drop(m wire.Message, why string) {
 }
 
 func (c *conn) receiveGossip(m *wire.Ephemeral) error {
-	h, err := c.room(m.Document)
-	if err != nil || h == nil {
+	if err := c.enter(m.Document); err != nil {
 		return err
 	}
-	h.post(c.ctx, gossip{conn: c.id, msg: m}, int64(len(m.Data)))
+	c.post(m.Document, gossip{conn: c.id, msg: m}, int64(len(m.Data)))
 	return nil
 }
 
@@ -70,67 +70,88 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 	if err != nil {
 		return fmt.Errorf("document %s: %w", m.Document, err)
 	}
+	if err := c.enter(m.Document); err != nil {
+		return err
+	}
 	in := message{conn: c.id, request: m.Request, msg: msg}
-	cost := int64(len(m.Data))
-	in.changes, in.err = c.parse(msg)
-	for _, change := range in.changes {
-		cost += int64(len(change.Raw())) + changeCost
+	if msg.ChunkBytes() < largeMessage {
+		in.changes, in.err = msg.Changes()
+	} else {
+		in.changes, in.err = c.receiveLarge(m.Document, msg)
 	}
 	// What was parsed is in changes; what the room keeps need not hold the frame.
 	msg.Chunks = nil
-	h, err := c.room(m.Document)
-	if err != nil || h == nil {
-		return err
-	}
-	h.post(c.ctx, in, cost)
+	c.post(m.Document, in, costOf(in.changes)+int64(len(m.Data)))
 	return nil
 }
 
 // changeCost is about what a decoded change takes in memory beside its bytes.
 const changeCost = 400
 
-// parse is msg.Changes in its turn.
-func (c *conn) parse(msg *session.Message) ([]*chunk.Change, error) {
-	if msg.ChunkBytes() >= largeMessage {
-		if err := c.relay.turns.Acquire(c.ctx, 1); err != nil {
-			return nil, err
-		}
-		defer c.relay.turns.Release(1)
+func costOf(changes []*chunk.Change) (cost int64) {
+	for _, change := range changes {
+		cost += int64(len(change.Raw())) + changeCost
 	}
-	return msg.Changes()
+	return cost
 }
 
-// room returns the room of a document with this connection in it. It is nil, with
-// no error, when the connection is closing.
-func (c *conn) room(doc id.Document) (*hall, error) {
-	if h := c.rooms[doc]; h != nil {
-		return h, nil
+// partCost is how much of a large message is handed over at a time.
+const partCost = 512 << 10
+
+// receiveLarge hands over the changes of a message in parts, so that no more of
+// them lie in memory than fit the inbox, and returns the last part. They are parsed
+// in turns.
+func (c *conn) receiveLarge(doc id.Document, msg *session.Message) (rest []*chunk.Change, err error) {
+	if err := c.relay.turns.Acquire(c.ctx, 1); err != nil {
+		return nil, err
 	}
-	if len(c.rooms) >= c.relay.o.MaxDocuments {
-		return nil, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments))
-	}
-	h, err := c.relay.halls.open(c.ctx, doc)
-	if err != nil {
-		return nil, nil
-	}
-	c.rooms[doc] = h
-	in := enter{conn: c.id, peer: c.remote.PeerID}
-	if !c.remote.Metadata.Ephemeral {
-		in.remote = c.remote.Metadata.StorageID
-	}
-	if in.remote != "" {
-		if in.saved, err = c.relay.o.Store.SyncState(c.ctx, doc, in.remote); err != nil {
-			c.log.Warn("saved sync state not read", "doc", doc, "err", err)
+	defer c.relay.turns.Release(1)
+	cost := int64(0)
+	for _, b := range msg.Chunks {
+		for change, err := range chunk.Changes(b) {
+			if err != nil {
+				return nil, err
+			}
+			rest = append(rest, change)
+			if cost += int64(len(change.Raw())) + changeCost; cost < partCost {
+				continue
+			}
+			// The others go on while this one waits for room in the inbox.
+			c.relay.turns.Release(1)
+			c.post(doc, part{conn: c.id, changes: rest}, cost)
+			if err := c.relay.turns.Acquire(context.WithoutCancel(c.ctx), 1); err != nil {
+				return nil, err
+			}
+			if c.ctx.Err() != nil {
+				return nil, c.ctx.Err()
+			}
+			rest, cost = nil, 0
 		}
 	}
-	h.enter(c, in)
-	return h, nil
+	return rest, nil
+}
+
+func (c *conn) post(doc id.Document, in input, cost int64) {
+	c.relay.halls.post(c.ctx, doc, parcel{in: in, cost: cost})
+}
+
+// enter makes the connection a member of a document's room, if it is not one.
+func (c *conn) enter(doc id.Document) error {
+	if _, ok := c.docs[doc]; ok {
+		return nil
+	}
+	if len(c.docs) >= c.relay.o.MaxDocuments {
+		return socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments))
+	}
+	c.docs[doc] = struct{}{}
+	c.relay.halls.post(context.WithoutCancel(c.ctx), doc, parcel{in: enter{conn: c.id, peer: c.remote.PeerID}, conn: c})
+	return nil
 }
 
 // leaveRooms is the reader's last act.
 func (c *conn) leaveRooms() {
-	for doc, h := range c.rooms {
-		h.leave(c.id)
-		delete(c.rooms, doc)
+	for doc := range c.docs {
+		c.relay.halls.leave(doc, c)
 	}
+	clear(c.docs)
 }

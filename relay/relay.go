@@ -16,6 +16,8 @@ import (
 	"syncline/crdt/id"
 	"syncline/relay/wire"
 	"syncline/relay/wire/socket"
+	"syncline/storage"
+	"syncline/storage/fold"
 )
 
 // Relay serves WebSocket connections. It is an http.Handler for the path that
@@ -27,15 +29,18 @@ type Relay struct {
 	turns *semaphore.Weighted // to parse large messages
 	halls halls
 
+	segments  *fold.Cache
+	compactor *fold.Compactor
+
 	// ctx is for the store; it ends when Close has waited long enough.
 	ctx    context.Context
 	cancel context.CancelFunc
-	watch  context.CancelFunc // ends the watcher
+	watch  context.CancelFunc // ends what runs in the background
 
 	count  counters
 	lastID atomic.Uint64
 
-	background sync.WaitGroup // the watcher
+	background sync.WaitGroup // the watcher and the compactor
 	serving    sync.WaitGroup // connections; Add under mu
 
 	mu     sync.Mutex
@@ -63,12 +68,32 @@ func New(o Options) (*Relay, error) {
 		conns: make(map[*conn]struct{}),
 		peers: make(map[string]*conn),
 	}
-	r.halls.relay, r.halls.byDoc = r, make(map[id.Document]*hall)
+	r.halls.init(r)
+	r.segments = fold.NewCache(segmentBytes)
+	r.compactor = fold.NewCompactor(fold.Options{Store: o.Store, Share: o.CompactionShare, Log: o.Log})
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(r.ctx)
 	r.watch = cancel
 	r.background.Go(func() { r.halls.watch(ctx, o.Store, o.Log) })
+	if o.CompactionShare > 0 {
+		r.background.Go(func() { r.compactor.Run(ctx) })
+	}
 	return r, nil
+}
+
+// segmentBytes is how much memory opened segments may take: a few of the largest.
+const segmentBytes = 16 << 20
+
+// append stores what is new in a document.
+func (r *Relay) append(doc id.Document, b storage.Batch) ([]int64, error) {
+	rows, err := r.o.Store.Append(r.ctx, b)
+	if err != nil {
+		r.count.appendFailures.Add(1)
+		return nil, err
+	}
+	r.count.changesIn.Add(int64(len(rows)))
+	r.compactor.Touched(doc, len(rows))
+	return rows, nil
 }
 
 // PeerID is what the relay calls itself.
@@ -204,7 +229,7 @@ func (r *Relay) drain() {
 	impatient := time.AfterFunc(r.o.CloseTimeout, r.cancel)
 	defer impatient.Stop()
 	r.serving.Wait()
-	r.halls.all.Wait()
 	r.background.Wait()
+	r.halls.running.Wait()
 	r.cancel()
 }

@@ -24,10 +24,11 @@ const sendBudget = 8 << 20
 // driven by one goroutine, or by a simulation.
 type room struct {
 	doc     id.Document
-	graph   *graph.Graph
+	graph   *graph.Graph // shallow until an input needs all of it
 	orphans *graph.Orphans
-	bodies  *session.Recent
-	checker *check.Checker
+	bodies  bodies
+	checker *check.Checker // nil while graph is shallow
+	fan     session.Fanout
 	budget  int // bytes of changes in one message; sendBudget but in tests
 
 	members   map[connID]*member
@@ -41,20 +42,27 @@ type room struct {
 	out    []effect
 }
 
+// bodies are the changes of the document, and those of the present round before
+// anybody has to read them.
+type bodies interface {
+	session.Packer
+	Add(row int64, body []byte) // until Forget; the body must not be modified
+	Forget()
+}
+
 // member is one connection in a room.
 type member struct {
-	conn     connID
-	peer     string           // its peer id
-	remote   string           // its storage id, "" if it keeps nothing
-	saved    []byte           // the sync state that was last saved for it
-	session  *session.Session // nil until its first sync message
-	holds    holding
-	asks     bool // its request is not answered
-	answer   bool // it said something in this round
-	writing  bool // a part of a longer answer is being written
-	requests bool // its last sync message was a request
-	refusals int  // of changes that it sent
-	barred   bool // it is neither listened nor spoken to any longer
+	conn      connID
+	peer      string           // its peer id
+	session   *session.Session // nil until its first sync message
+	holds     holding
+	asks      bool // its request is not answered
+	answer    bool // it said something in this round
+	writing   bool // a part of a longer answer is being written
+	uploading bool // a part of a longer message has come, and not its end
+	requests  bool // its last sync message was a request
+	refusals  int  // of changes that it sent
+	barred    bool // it is neither listened nor spoken to any longer
 }
 
 // holding is what we know of the document at a member's end.
@@ -70,13 +78,15 @@ const (
 type (
 	input any
 
-	// enter is a connection's first input. saved is what an earlier session with
-	// the same remote left, or nil.
+	// enter is a connection's first input.
 	enter struct {
-		conn   connID
-		peer   string
-		remote string
-		saved  []byte
+		conn connID
+		peer string
+	}
+	// part brings changes of a longer message before the message.
+	part struct {
+		conn    connID
+		changes []*chunk.Change
 	}
 	// message is a sync message with its changes, each of which is well formed
 	// alone; or the error that one of them is not.
@@ -132,11 +142,6 @@ type (
 		code wire.CloseCode
 		err  error
 	}
-	// saveState keeps what is shared with a remote for its next session.
-	saveState struct {
-		remote string
-		state  []byte
-	}
 	// report is for the log.
 	report struct {
 		text string
@@ -145,30 +150,57 @@ type (
 	}
 )
 
-func newRoom(doc id.Document, g *graph.Graph, bodies session.Source) *room {
-	recent := session.NewRecent(bodies)
-	return &room{
-		doc:       doc,
-		graph:     g,
-		orphans:   graph.NewOrphans(graph.OrphanLimits{}),
-		bodies:    recent,
-		checker:   check.New(g, recent),
-		budget:    sendBudget,
-		members:   make(map[connID]*member),
-		ephemeral: newLastCounts(maxEphemeralSessions),
+func newRoom(doc id.Document, g *graph.Graph, b bodies) *room {
+	r := &room{
+		doc:     doc,
+		orphans: graph.NewOrphans(graph.OrphanLimits{}),
+		bodies:  b,
+		budget:  sendBudget,
+		members: make(map[connID]*member),
 	}
+	r.use(g)
+	return r
+}
+
+// use has the room go on over a graph of the same document.
+func (r *room) use(g *graph.Graph) {
+	r.graph = g
+	r.fan.Reset()
+	if !g.IsShallow() {
+		r.checker = check.New(g, r.bodies)
+	}
+	for _, m := range r.order {
+		if m.session != nil {
+			m.session.Deepen(g)
+		}
+	}
+}
+
+// needsAll reports whether an input cannot be taken over a shallow graph.
+func (r *room) needsAll(in input) bool {
+	switch in := in.(type) {
+	case message:
+		return in.err == nil && !session.Answerable(r.graph, in.msg, in.changes)
+	case part, stored:
+		return r.graph.IsShallow()
+	}
+	return false
 }
 
 // take takes one input.
 func (r *room) take(in input) {
 	switch in := in.(type) {
 	case enter:
-		m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved}
-		r.members[in.conn] = m
-		r.order = append(r.order, m)
+		r.seat(&member{conn: in.conn, peer: in.peer})
 	case message:
 		if m := r.members[in.conn]; m != nil && !m.barred {
+			m.uploading = false
 			r.takeMessage(m, in)
+		}
+	case part:
+		if m := r.members[in.conn]; m != nil && !m.barred {
+			m.uploading = true
+			r.stageAll(m, in.changes)
 		}
 	case unavailable:
 		if m := r.members[in.conn]; m != nil && m.holds == holdsUnknown {
@@ -196,10 +228,22 @@ func (r *room) takeMessage(m *member, in message) {
 		m.barred = true
 		return
 	}
-	for _, c := range in.changes {
+	r.stageAll(m, in.changes)
+	r.heard = append(r.heard, in)
+}
+
+func (r *room) stageAll(m *member, changes []*chunk.Change) {
+	if r.graph.IsShallow() {
+		return // it contains them: see needsAll
+	}
+	for _, c := range changes {
 		r.stage(c, m)
 	}
-	r.heard = append(r.heard, in)
+}
+
+func (r *room) seat(m *member) {
+	r.members[m.conn] = m
+	r.order = append(r.order, m)
 }
 
 func (r *room) takeLeave(conn connID) {
@@ -207,7 +251,6 @@ func (r *room) takeLeave(conn connID) {
 	if m == nil {
 		return
 	}
-	r.save(m)
 	delete(r.members, conn)
 	r.order = slices.DeleteFunc(r.order, func(o *member) bool { return o == m })
 }
@@ -253,8 +296,12 @@ func (r *room) commit(rows []int64, err error) {
 		}
 	}
 	r.speak()
-	r.checker.Settle()
-	r.staged, r.heard, r.grown = nil, nil, false
+	if r.checker != nil {
+		r.checker.Settle()
+	}
+	r.staged, r.heard, r.grown = r.staged[:0], r.heard[:0], false
+	clear(r.staged[:cap(r.staged)])
+	clear(r.heard[:cap(r.heard)])
 	r.bodies.Forget()
 }
 

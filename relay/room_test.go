@@ -25,36 +25,68 @@ type table struct {
 	unavailable []connID
 	refused     map[connID][]id.Hash
 	hungUp      map[connID]wire.CloseCode
-	saved       map[string][]byte
 	gossip      map[connID]int
 
-	slow connID   // does not read for now
-	held [][]byte // what is on its way to the slow one
+	bodies roomBodies
+	slow   connID   // does not read for now
+	held   [][]byte // what is on its way to the slow one
 }
 
 func newTable(t *testing.T) *table {
 	tb := &table{
 		t: t, clients: map[connID]*replica{}, refused: map[connID][]id.Hash{}, hungUp: map[connID]wire.CloseCode{},
-		saved: map[string][]byte{}, gossip: map[connID]int{},
+		gossip: map[connID]int{},
 	}
-	tb.room = newRoom(id.NewDocument(), graph.New(), tb)
+	tb.room = newRoom(id.NewDocument(), graph.New(), &tb.bodies)
+	tb.bodies.t = tb
 	return tb
 }
 
-// Bodies makes the table the store of its room.
-func (tb *table) Bodies(rows []int64, yield func([]byte) bool) error {
+// roomBodies is what the room reads: the journal of the table, and the bodies of
+// the round before they are in it.
+type roomBodies struct {
+	t     *table
+	round map[int64][]byte
+}
+
+func (b *roomBodies) Add(row int64, body []byte) {
+	if b.round == nil {
+		b.round = map[int64][]byte{}
+	}
+	b.round[row] = body
+}
+
+func (b *roomBodies) Forget() { clear(b.round) }
+
+func (b *roomBodies) Bodies(rows []int64, yield func([]byte) bool) error {
 	for _, row := range rows {
-		if !yield(tb.rows[row-1]) {
+		body := b.round[row]
+		if body == nil {
+			body = b.t.rows[row-1]
+		}
+		if !yield(body) {
 			break
 		}
 	}
 	return nil
 }
 
+func (b *roomBodies) Pack(rows []int64, _ bool, budget int) (chunks []byte, n int, err error) {
+	err = b.Bodies(rows, func(body []byte) bool {
+		if n > 0 && budget > 0 && len(chunks)+len(body) > budget {
+			return false
+		}
+		chunks = append(chunks, body...)
+		n++
+		return true
+	})
+	return chunks, n, err
+}
+
 func (tb *table) sit(conn connID) *replica {
 	r := newReplica(tb.t, tb.room.doc, fmt.Sprint("actor ", conn))
 	tb.clients[conn] = r
-	tb.room.take(enter{conn: conn, peer: fmt.Sprint("peer ", conn), remote: fmt.Sprint("store ", conn)})
+	tb.room.take(enter{conn: conn, peer: fmt.Sprint("peer ", conn)})
 	return r
 }
 
@@ -121,8 +153,6 @@ func (tb *table) round() {
 				tb.refused[e.conn] = append(tb.refused[e.conn], e.hash)
 			case hangUp:
 				tb.hungUp[e.conn] = e.code
-			case saveState:
-				tb.saved[e.remote] = e.state
 			case sendGossip:
 				tb.gossip[e.conn]++
 			}
@@ -372,24 +402,53 @@ func TestChangesOfAnotherProcessAreToldToSessions(t *testing.T) {
 	}
 }
 
-func TestSharedHeadsAreSavedWhenASessionBeginsAndEnds(t *testing.T) {
+// TestARoomRestsAndWakes puts a room to rest whenever it can between the edits of
+// its members, one of whom never says anything.
+func TestARoomRestsAndWakes(t *testing.T) {
 	tb := newTable(t)
-	a := tb.sit(1)
-	a.edit("k")
-	tb.say(1, false)
-	tb.round()
-	early, err := session.Shared(tb.saved["store 1"])
-	if err != nil || len(early) != 1 {
-		t.Fatalf("nothing is saved early: %v, %v", early, err)
+	conns := map[connID]*conn{}
+	for n := connID(1); n <= 3; n++ {
+		tb.sit(n)
+		conns[n] = &conn{id: n}
+		conns[n].remote.PeerID = fmt.Sprint("peer ", n)
 	}
-	change := a.edit("k")
+	tb.clients[1].edit("first")
 	tb.say(1, false)
+	tb.say(2, true)
 	tb.round()
-	tb.leave(1)
-	tb.round()
-	late, err := session.Shared(tb.saved["store 1"])
-	if err != nil || len(late) != 1 || late[0] != change.Hash {
-		t.Errorf("saved %v, %v, want %s", late, err, change.Hash)
+	for i := range 10 {
+		at, ok := tb.room.rest(conns)
+		if !ok {
+			t.Fatal("a room in which nothing happens does not rest")
+		}
+		g := graph.New()
+		for row, b := range tb.rows {
+			c, err := chunk.ParseChange(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := graph.MetaOf(c)
+			m.Row = int64(row + 1)
+			if err := g.Add(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.Publish(nil)
+		tb.room = newRoom(tb.room.doc, g, &tb.bodies)
+		tb.room.wake(&at)
+		from, to := connID(1+i%2), connID(2-i%2)
+		change := tb.clients[from].edit("k")
+		tb.say(from, false)
+		if _, ok := tb.room.rest(conns); ok {
+			t.Fatal("a room rests that has not answered")
+		}
+		tb.round()
+		if !tb.clients[to].has(change.Hash) {
+			t.Fatalf("edit %d did not arrive", i)
+		}
+		if tb.clients[3].has(change.Hash) {
+			t.Fatal("who said nothing was told")
+		}
 	}
 }
 

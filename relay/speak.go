@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"fmt"
 
 	"syncline/crdt/session"
@@ -12,13 +11,9 @@ import (
 // published, held or refused by now.
 func (r *room) hear(m *member, in message) {
 	if m.session == nil {
+		// What earlier sessions shared is not kept here: who keeps it says so in its
+		// first message, and who does not is asked for its heads.
 		m.session = session.New(r.graph, r.orphans, session.Options{})
-		if m.saved != nil {
-			if err := m.session.Resume(m.saved); err != nil {
-				// A session that starts from nothing only costs a longer exchange.
-				r.do(report{text: "saved sync state ignored", err: err})
-			}
-		}
 	}
 	m.session.Receive(in.msg)
 	m.answer, m.requests = true, in.request
@@ -34,8 +29,11 @@ func (r *room) hear(m *member, in message) {
 // speak says to every member what it has to hear: an answer to who said
 // something, and the new changes to all.
 func (r *room) speak() {
+	if r.grown {
+		r.fan.Reset()
+	}
 	for _, m := range r.order {
-		if m.session == nil || m.barred || m.writing || !m.answer && !r.grown {
+		if m.session == nil || m.barred || m.writing || m.uploading || !m.answer && !r.grown {
 			continue
 		}
 		m.answer = false
@@ -48,8 +46,7 @@ func (r *room) speak() {
 }
 
 func (r *room) speakTo(m *member) {
-	r.bodies.Given() // what was read for other ends, or for a check
-	data, err := m.session.Generate(r.bodies, r.budget)
+	data, _, err := r.fan.Generate(m.session, r.bodies, r.budget)
 	if err != nil {
 		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
 		return
@@ -59,10 +56,7 @@ func (r *room) speakTo(m *member) {
 		return
 	}
 	m.writing = m.session.Pending()
-	r.do(sendSync{conn: m.conn, data: data, changes: r.bodies.Given(), more: m.writing})
-	if len(m.saved) == 0 {
-		r.save(m)
-	}
+	r.do(sendSync{conn: m.conn, data: data, changes: m.session.Gave(), more: m.writing})
 }
 
 // answerRequests tells those who asked for a document that nobody here has that
@@ -83,17 +77,4 @@ func (r *room) answerRequests() {
 			r.do(sendUnavailable{conn: m.conn})
 		}
 	}
-}
-
-// save keeps what is shared with a member, if that has changed.
-func (r *room) save(m *member) {
-	if m.remote == "" || m.session == nil || len(m.session.Acked()) == 0 {
-		return
-	}
-	state := m.session.Save()
-	if bytes.Equal(state, m.saved) {
-		return
-	}
-	m.saved = state
-	r.do(saveState{remote: m.remote, state: state})
 }

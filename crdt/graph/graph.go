@@ -74,6 +74,13 @@ func (g *Graph) Len() int { return g.pubStand }
 // numbered from 0.
 func (g *Graph) Nodes() int { return g.pub }
 
+// Bytes is about what the graph takes in memory.
+func (g *Graph) Bytes() int64 {
+	const perNode = 32 + 4 + 4 + 4 + 4 + 4 + 8 + 2 + 4 // its row of each array, and its place in its chain
+	n := int64(cap(g.hash))*perNode + 4*int64(len(g.index.slots)) + 8*int64(len(g.objs.slots))
+	return n + 4*int64(cap(g.parents.over)) + 4*int64(g.clocks.spent) + 128*int64(len(g.actors))
+}
+
 // Unpublished is the number of changes that were added and not yet published.
 func (g *Graph) Unpublished() int { return len(g.hash) - g.pub }
 

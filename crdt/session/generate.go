@@ -66,6 +66,7 @@ func (s *Session) Generate(src Source, budget int) ([]byte, error) {
 		return nil, err
 	}
 	m.Heads = s.settle(plan, n)
+	s.gave = n
 	m.Have = s.have(&plan, need)
 	s.spoke, s.told, s.asked, s.news = true, m.Heads, need, false
 	return m.Encode(), nil

@@ -52,6 +52,7 @@ type Session struct {
 	asked    []id.Hash // our needs in it
 	news     bool      // the other end said something new since
 	more     bool      // the last message was cut short
+	gave     int       // changes in it
 	reset    *ask      // the last request that we could not read
 	resetFor []id.Hash // its heads when it last asked us to start over
 }
@@ -156,6 +157,9 @@ func (s *Session) known(hs []id.Hash) []id.Hash {
 	}
 	return out
 }
+
+// Gave is how many changes the last message of Generate was to bring.
+func (s *Session) Gave() int { return s.gave }
 
 // Pending reports whether Generate has more to send at once, because its last
 // message was cut at the budget.

@@ -14,6 +14,11 @@ const (
 	minBundle = 8
 	// maxPack bounds the changes that are put in one bundle for a message.
 	maxPack = 1 << 14
+	// ownBundle is how many changes of one author that follow each other have a
+	// bundle of their own: others lack these, too, whatever else they lack.
+	ownBundle = 64
+	// packedBytes bounds the bundles that are kept for the next who lacks the same.
+	packedBytes = 256 << 10
 	// deflateFrom is from how many bytes on a change is deflated for a receiver that
 	// does not read bundles.
 	deflateFrom = 256
@@ -52,8 +57,8 @@ type packer struct {
 func (p *packer) full() bool { return p.budget > 0 && p.size >= p.budget }
 
 func (p *packer) pack() error {
-	// A few rows are nearly always new, and lie in the journal.
-	if len(p.rows) >= minBundle || p.rows[0] < 0 {
+	// A few rows are nearly always new.
+	if len(p.rows) >= minBundle && p.recent[p.rows[0]] == nil || p.rows[0] < 0 {
 		if err := p.look(); err != nil {
 			return err
 		}
@@ -139,7 +144,16 @@ func (p *packer) sizeOf(info storage.Segment) int {
 // changes packs what comes next, up to the next segment that goes as it is.
 func (p *packer) changes() error {
 	end := min(len(p.rows), p.n+maxPack)
-	if p.bundles && p.layout != nil {
+	if !p.bundles || end-p.n < minBundle {
+		return p.plain(p.rows[p.n:end])
+	}
+	if b := p.packed.find(p.rows[p.n:end]); b != nil {
+		p.out = append(p.out, b.chunks...)
+		p.n += b.n
+		p.size += b.size
+		return nil
+	}
+	if p.layout != nil {
 		for i := p.n + 1; i < end && p.rows[i] <= p.layout.through(); i++ {
 			if info, ok := p.layout.segmentOf(p.rows[i]); ok && info.FirstRow == p.rows[i] {
 				end = i
@@ -147,33 +161,52 @@ func (p *packer) changes() error {
 			}
 		}
 	}
-	var loose []*chunk.Change
-	var raw []byte
+	var some []*chunk.Change
 	var failed error
-	first := p.n
-	err := p.bodies(p.rows[first:end], func(b []byte) bool {
-		if p.n > 0 && p.budget > 0 && p.size+len(b) > p.budget {
-			p.size = p.budget
+	size := 0
+	err := p.bodies(p.rows[p.n:end], func(b []byte) bool {
+		if p.n+len(some) > 0 && p.budget > 0 && p.size+size+len(b) > p.budget {
+			p.size = p.budget - size
 			return false
 		}
-		if p.bundles && end-first >= minBundle {
-			var c *chunk.Change
-			if c, failed = chunk.ParseChange(slices.Clone(b)); failed != nil {
-				return false
-			}
-			loose = append(loose, c)
-		} else {
-			raw = append(raw, p.alone(b)...)
+		var c *chunk.Change
+		if c, failed = chunk.ParseChange(slices.Clone(b)); failed != nil {
+			return false
 		}
-		p.n++
-		p.size += len(b)
+		if n := len(some); n >= ownBundle && some[n-1].Actor != c.Actor {
+			return false
+		}
+		some = append(some, c)
+		size += len(b)
 		return true
 	})
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
-	p.out = append(append(p.out, raw...), bundle(loose)...)
+	if len(some) == 0 {
+		p.size += size
+		return nil // no more fits
+	}
+	b := bundle(some)
+	p.packed.keep(p.rows[p.n:p.n+len(some)], b, size)
+	p.out = append(p.out, b...)
+	p.n += len(some)
+	p.size += size
 	return nil
+}
+
+// plain packs rows as changes.
+func (p *packer) plain(rows []int64) error {
+	return p.bodies(rows, func(b []byte) bool {
+		if p.n > 0 && p.budget > 0 && p.size+len(b) > p.budget {
+			p.size = p.budget
+			return false
+		}
+		p.out = append(p.out, p.alone(b)...)
+		p.n++
+		p.size += len(b)
+		return true
+	})
 }
 
 // alone is the form in which a change goes that is in no bundle.
@@ -201,4 +234,37 @@ func bundle(changes []*chunk.Change) []byte {
 		out = append(out, c.Raw()...)
 	}
 	return out
+}
+
+// packed are the bundles that were written last, by their first row.
+type packed struct {
+	byRow map[int64]*packedRun
+	bytes int
+}
+
+type packedRun struct {
+	last   int64
+	n      int // rows; all between the first and the last, or it is not kept
+	size   int // bytes of the changes
+	chunks []byte
+}
+
+// find returns the bundle of the first of rows and some that follow.
+func (k *packed) find(rows []int64) *packedRun {
+	b := k.byRow[rows[0]]
+	if b == nil || b.n > len(rows) || rows[b.n-1] != b.last {
+		return nil
+	}
+	return b
+}
+
+func (k *packed) keep(rows []int64, chunks []byte, size int) {
+	last := rows[len(rows)-1]
+	if len(rows) < ownBundle || last-rows[0] != int64(len(rows)-1) {
+		return
+	}
+	if k.bytes += len(chunks); k.bytes > packedBytes || k.byRow == nil {
+		k.byRow, k.bytes = make(map[int64]*packedRun), len(chunks)
+	}
+	k.byRow[rows[0]] = &packedRun{last: last, n: len(rows), size: size, chunks: chunks}
 }

@@ -19,13 +19,27 @@ type Source struct {
 	doc   id.Document
 	raw   storage.DocumentBodies
 
-	layout *layout // as it was last read; nil until it is needed
+	layout *layout          // as it was last read; nil until it is needed
+	recent map[int64][]byte // bodies of the present round
+	packed packed
 }
 
 // SourceOf returns the changes of a document, for as long as ctx lasts.
 func SourceOf(ctx context.Context, store *storage.Store, cache *Cache, doc id.Document) *Source {
 	return &Source{ctx: ctx, store: store, cache: cache, doc: doc, raw: store.BodiesOf(ctx, doc)}
 }
+
+// Add remembers the body of a row that was just stored, which must not be modified,
+// so that passing it on reads nothing.
+func (s *Source) Add(row int64, body []byte) {
+	if s.recent == nil {
+		s.recent = make(map[int64][]byte)
+	}
+	s.recent[row] = body
+}
+
+// Forget ends the round in which bodies were added.
+func (s *Source) Forget() { clear(s.recent) }
 
 // Bodies calls yield with the change chunk of each row, in the order of rows, until
 // yield returns false. The chunk is yield's only until it returns.
@@ -50,6 +64,13 @@ func (s *Source) Bodies(rows []int64, yield func(body []byte) bool) error {
 
 func (s *Source) bodies(rows []int64, yield func([]byte) bool) error {
 	for len(rows) > 0 {
+		if b, ok := s.recent[rows[0]]; ok {
+			if !yield(b) {
+				return nil
+			}
+			rows = rows[1:]
+			continue
+		}
 		if s.layout != nil && rows[0] <= s.layout.through() {
 			c, err := s.folded(rows[0])
 			if err != nil {
@@ -62,7 +83,7 @@ func (s *Source) bodies(rows []int64, yield func([]byte) bool) error {
 			continue
 		}
 		n := 1
-		for n < len(rows) && (s.layout == nil || rows[n] > s.layout.through()) {
+		for n < len(rows) && s.recent[rows[n]] == nil && (s.layout == nil || rows[n] > s.layout.through()) {
 			n++
 		}
 		more, done := true, 0
