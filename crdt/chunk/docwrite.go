@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 
 	"syncline/crdt/id"
 )
@@ -30,10 +32,11 @@ func notDocument(format string, args ...any) error {
 // change, and the bytes of values, keys and messages; and time is a microsecond
 // for each operation.
 //
-// Once all changes are in, pause is called every few thousand operations, a
-// fraction of a millisecond apart except for two sorts of all operations: it may
-// sleep, to keep to a share of the processor, and its error stops the encoding
-// and is returned. It may be nil.
+// Once all changes are in, pause is called every few thousand operations and
+// after each column, mostly a fraction of a millisecond apart; sorting a hundred
+// thousand operations, or deflating as many letters, takes some milliseconds. It
+// may sleep, to keep to a share of the processor, and its error stops the
+// encoding and is returned. It may be nil.
 //
 // What makes no document chunk is an error that wraps ErrNotDocument. Whoever
 // drops the changes in exchange for the chunk should first expand it again and
@@ -79,6 +82,7 @@ type documentWriter struct {
 	maxOps  pages[uint32]      // by change
 	heads   map[uint32]id.Hash // changes that none depends on
 	columns changeColumns
+	bytes   int // of all changes
 
 	rows    pages[docRow]
 	succs   pages[docSucc]
@@ -122,7 +126,7 @@ func (w *documentWriter) add(c *Change) error {
 	case c.StartOp <= a.max:
 		return fmt.Errorf("its first operation is %d, and its actor has used %d", c.StartOp, a.max)
 	}
-	n := uint32(w.maxOps.len())
+	n := uint32(w.columns.changes)
 	top, err := w.addDeps(c)
 	switch {
 	case err != nil:
@@ -139,6 +143,7 @@ func (w *documentWriter) add(c *Change) error {
 	w.heads[n] = c.Hash
 	w.maxOps.add(uint32(c.MaxOp()))
 	w.columns.add(c, author)
+	w.bytes += len(c.Raw())
 	return w.addOps(c, author)
 }
 
@@ -171,4 +176,92 @@ func (w *documentWriter) actor(a id.Actor) (uint32, error) {
 		w.actorOf[a] = i
 	}
 	return i, nil
+}
+
+// finish sorts what was added and writes the chunk. The writer is of no use then.
+func (w *documentWriter) finish(pace pacer) ([]byte, error) {
+	w.index, w.maxOps, w.actorOf, w.keyOf = changeIndex{}, pages[uint32]{}, nil, nil
+	actors := make([]id.Actor, len(w.actors))
+	for i := range w.actors {
+		actors[i] = w.actors[i].id
+		w.actors[i].runs = nil
+	}
+	rank := ranks(actors)
+	slices.Sort(actors)
+
+	changes, err := w.columns.finish(rank, &pace)
+	if err != nil {
+		return nil, err
+	}
+	o := &documentOrder{documentWriter: w, pace: &pace, rank: rank}
+	if err := o.link(); err != nil {
+		return nil, err
+	}
+	k := newRowColumns(w.values.total)
+	err = o.walk(func(row uint32) error {
+		k.add(o, row)
+		return pace.step()
+	})
+	if err != nil {
+		return nil, err
+	}
+	ops := k.finish()
+
+	if err := w.fits(changes, ops); err != nil {
+		return nil, err
+	}
+	b := AppendUint(nil, uint64(len(actors)))
+	for _, a := range actors {
+		b = appendString(b, string(a))
+	}
+	heads := slices.SortedFunc(maps.Keys(w.heads), func(a, b uint32) int { return w.heads[a].Compare(w.heads[b]) })
+	b = AppendUint(b, uint64(len(heads)))
+	for _, i := range heads {
+		h := w.heads[i]
+		b = append(b, h[:]...)
+	}
+	if changes, err = pace.deflate(changes); err != nil {
+		return nil, err
+	}
+	if ops, err = pace.deflate(ops); err != nil {
+		return nil, err
+	}
+	b = appendTable(appendTable(b, changes), ops)
+	b = appendColumns(appendColumns(b, changes), ops)
+	for _, i := range heads {
+		b = AppendUint(b, uint64(i))
+	}
+	raw, _, _ := frame(typeDocument, b)
+	return raw, nil
+}
+
+// fits reports whether a reader takes a document with these columns.
+func (w *documentWriter) fits(sets ...[]column) error {
+	inflated := 0
+	for _, c := range slices.Concat(sets...) {
+		inflated += len(c.data)
+	}
+	if max(inflated, w.bytes) > MaxDocumentBytes {
+		return notDocument("they are larger than the limit of %d bytes", MaxDocumentBytes)
+	}
+	if rows := max(w.rows.len(), w.succs.len(), w.columns.changes, w.columns.deps); rows > freeDocumentRows+documentRowsPerByte*inflated {
+		return notDocument("%d operations, changes or deps in %d bytes are more than a reader takes", rows, inflated)
+	}
+	return nil
+}
+
+// deflate is deflateColumns with a pause after each column.
+func (p *pacer) deflate(columns []column) ([]column, error) {
+	kept := columns[:0]
+	for _, c := range columns {
+		small, err := deflateColumns([]column{c})
+		if err == nil && p.pause != nil {
+			err = p.pause()
+		}
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, small...)
+	}
+	return kept, nil
 }

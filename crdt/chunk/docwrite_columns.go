@@ -3,8 +3,6 @@ package chunk
 import (
 	"cmp"
 	"slices"
-
-	"syncline/crdt/id"
 )
 
 // changeColumns are the metadata of changes. Actors are as yet in the order in
@@ -16,7 +14,7 @@ type changeColumns struct {
 	depCount, extraMeta intEncoder
 	depIndex            deltaEncoder
 	extra               []byte
-	n                   int
+	changes, deps       int
 }
 
 func newChangeColumns() changeColumns {
@@ -26,7 +24,10 @@ func newChangeColumns() changeColumns {
 	}
 }
 
-func (k *changeColumns) addDep(i uint32) { k.depIndex.add(int64(i), true) }
+func (k *changeColumns) addDep(i uint32) {
+	k.depIndex.add(int64(i), true)
+	k.deps++
+}
 
 func (k *changeColumns) add(c *Change, author uint32) {
 	k.author.add(uint64(author), true)
@@ -38,14 +39,14 @@ func (k *changeColumns) add(c *Change, author uint32) {
 	extra := c.Extra()
 	k.extraMeta.add(uint64(len(extra))<<4|uint64(Bytes), true)
 	k.extra = append(k.extra, extra...)
-	k.n++
+	k.changes++
 }
 
 // finish returns the columns, with actors by their rank.
 func (k *changeColumns) finish(rank []uint32, pace *pacer) ([]column, error) {
-	came := newIntColumn(k.author.finish(), k.n, false)
+	came := newIntColumn(k.author.finish(), k.changes, false)
 	author := newIntEncoder()
-	for range k.n {
+	for range k.changes {
 		a, _, err := came.next()
 		if err == nil {
 			err = pace.step()
@@ -169,78 +170,4 @@ func (k *rowColumns) finish() []column {
 		{colDocSuccCount, k.succCount.finish()}, {colDocSuccActor, k.succActor.finish()}, {colDocSuccCtr, k.succCtr.finish()},
 		{colExpand, expand}, {colMarkName, k.markName.finish()},
 	}
-}
-
-// finish sorts what was added and writes the chunk. The writer is of no use then.
-func (w *documentWriter) finish(pace pacer) ([]byte, error) {
-	w.index, w.maxOps, w.actorOf, w.keyOf = changeIndex{}, pages[uint32]{}, nil, nil
-	actors := make([]id.Actor, len(w.actors))
-	for i := range w.actors {
-		actors[i] = w.actors[i].id
-		w.actors[i].runs = nil
-	}
-	rank := ranks(actors)
-	slices.Sort(actors)
-
-	changes, err := w.columns.finish(rank, &pace)
-	if err != nil {
-		return nil, err
-	}
-	o := &documentOrder{documentWriter: w, pace: &pace, rank: rank}
-	if err := o.link(); err != nil {
-		return nil, err
-	}
-	k := newRowColumns(w.values.total)
-	err = o.walk(func(row uint32) error {
-		k.add(o, row)
-		return pace.step()
-	})
-	if err != nil {
-		return nil, err
-	}
-	ops := k.finish()
-
-	b := AppendUint(nil, uint64(len(actors)))
-	for _, a := range actors {
-		b = appendString(b, string(a))
-	}
-	heads := make([]uint32, 0, len(w.heads))
-	for i := range w.heads {
-		heads = append(heads, i)
-	}
-	slices.SortFunc(heads, func(a, b uint32) int { return w.heads[a].Compare(w.heads[b]) })
-	b = AppendUint(b, uint64(len(heads)))
-	for _, i := range heads {
-		h := w.heads[i]
-		b = append(b, h[:]...)
-	}
-	if changes, err = pace.deflate(changes); err != nil {
-		return nil, err
-	}
-	if ops, err = pace.deflate(ops); err != nil {
-		return nil, err
-	}
-	b = appendTable(appendTable(b, changes), ops)
-	b = appendColumns(appendColumns(b, changes), ops)
-	for _, i := range heads {
-		b = AppendUint(b, uint64(i))
-	}
-	raw, _, _ := frame(typeDocument, b)
-	return raw, nil
-}
-
-// deflate is deflateColumns with a pause after each column.
-func (p *pacer) deflate(columns []column) ([]column, error) {
-	kept := columns[:0]
-	for _, c := range columns {
-		small, err := deflateColumns([]column{c})
-		if err == nil && p.pause != nil {
-			err = p.pause()
-		}
-		if err != nil {
-			return nil, err
-		}
-		kept = append(kept, small...)
-	}
-	return kept, nil
 }

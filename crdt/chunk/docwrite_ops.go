@@ -182,6 +182,9 @@ func (w *documentWriter) addSucc(pred Ref, obj, place, author, ctr uint32) error
 	if r.obj != obj || at != place {
 		return errors.New("what it overwrites stands at another place")
 	}
+	if r.action() == Increment || r.action() == Mark {
+		return errors.New("what it overwrites is no value")
+	}
 	w.succs.add(docSucc{author, ctr, r.succ})
 	r.succ = uint32(w.succs.len())
 	return nil

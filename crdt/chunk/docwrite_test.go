@@ -183,6 +183,7 @@ func TestEncodeDocumentRefuses(t *testing.T) {
 		{"an element of another list", []*Change{base, after(9, in(2, Op{Elem: Ref{Actor: 1, Ctr: 5}, Insert: true, Action: Set}))}, "none of that list"},
 		{"an element that is a key", []*Change{base, after(9, in(2, Op{Elem: Ref{Actor: 1, Ctr: 6}, Insert: true, Action: Set}))}, "none of that list"},
 		{"an overwritten element of another list", []*Change{base, after(9, in(2, Op{Elem: Ref{Actor: 1, Ctr: 4}, Action: Set, Pred: theirs(5)}))}, "at another place"},
+		{"a deleted increment", []*Change{base, after(9, Op{Key: "y", Action: Increment, Value: Value{Type: Int, Raw: []byte{1}}, Pred: theirs(7)}, Op{Key: "y", Action: Delete, Pred: []Ref{{Ctr: 9}}})}, "no value"},
 		{"an object that is a value", []*Change{base, after(9, in(6, Op{Insert: true, Action: Set}))}, "its object is none"},
 		{"a list in a map", []*Change{base, after(9, in(1, Op{Insert: true, Action: Set}))}, "does not fit"},
 		{"an operation to come", []*Change{base, after(20, Op{Key: "x", Action: Set, Value: null, Pred: theirs(19)})}, "did not come before it"},
@@ -196,6 +197,28 @@ func TestEncodeDocumentRefuses(t *testing.T) {
 		if !errors.Is(err, ErrNotDocument) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
 		}
+	}
+}
+
+// Millions of operations that take next to no bytes are a bomb to every reader.
+func TestEncodeDocumentRefusesWhatNoReaderTakes(t *testing.T) {
+	const inserts = maxFreeOps - 1
+	raw, err := Encode(Header{Actor: author, Seq: 1, StartOp: 1}, []Op{{Key: "list", Action: MakeList}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := parseAll(t, [][]byte{raw})
+	ops := slices.Repeat([]Op{{Obj: Ref{Ctr: 1}, IsElem: true, Insert: true, Action: Set}}, inserts)
+	for i := range uint64(3) {
+		h := Header{Actor: author, Seq: i + 2, StartOp: i*inserts + 2, Deps: []id.Hash{changes[i].Hash}}
+		if raw, err = Encode(h, ops); err != nil {
+			t.Fatal(err)
+		}
+		changes = append(changes, parseAll(t, [][]byte{raw})...)
+	}
+	comesBack(t, changes[:2])
+	if _, err := EncodeDocument(each(changes), nil); !errors.Is(err, ErrNotDocument) {
+		t.Errorf("%d operations in nothing: %v", 3*inserts, err)
 	}
 }
 
