@@ -14,7 +14,7 @@ import (
 // A flipped bit is refused, or gives changes that are well formed by themselves:
 // nothing in a bundle says which ones it held.
 func TestEveryFlippedBitOfABundleIsRefusedOrMakesGoodChanges(t *testing.T) {
-	changes := history(t, 3, 12)
+	changes := history(t, 3, 8)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, b := range [][]byte{bundled(t, changes), rewritten(t, changes, rng, true), rewritten(t, changes, rng, false), readFile(t, "testdata", "mixed.bundle")} {
 		refused := 0
@@ -194,7 +194,7 @@ func TestClaimsOfBundlesAreCapped(t *testing.T) {
 		"values": {members(1, 1), []column{{colBundleIDActor, ints(1, 0)}, {colAction, []byte{0x7f, 1}},
 			{colValueMeta, AppendUint([]byte{0x7f}, 1<<60)}}, 1 << 20},
 		"messages": {append(members(most, 0), column{colBundleMessage, appendString(AppendInt(nil, most), strings.Repeat("m", 4096))}), nil, 300 << 20},
-		"a bomb":   {members(1, 1), []column{{colValue | deflatedColumn, zeros(128 << 20)}}, 160 << 20},
+		"a bomb":   {members(1, 1), []column{{colValue | deflatedColumn, zeros(48 << 20)}}, 120 << 20},
 	} {
 		e := bundleEncoder{}
 		e.actors = append(e.actors, author)
