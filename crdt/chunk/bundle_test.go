@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -290,5 +291,35 @@ func TestEncodeBundleRefuses(t *testing.T) {
 		case err == nil || !strings.Contains(err.Error(), c.want):
 			t.Errorf("%s: error %v does not say %q", c.name, err, c.want)
 		}
+	}
+}
+
+func TestABundleServesManyAtOnce(t *testing.T) {
+	want := history(t, 21, 60)
+	bundle, err := OpenBundle(bundled(t, want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes := make([]id.Hash, len(want))
+	for i, c := range want {
+		hashes[i] = c.Hash
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range want {
+				c, err := bundle.Change(i, hashes)
+				if err != nil || c.Hash != want[i].Hash {
+					t.Errorf("change %d: %v", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := bundle.Change(len(want)-1, nil); err == nil && slices.ContainsFunc(bundle.Deps(len(want)-1), func(d uint32) bool { return int(d) < len(want) }) {
+		t.Error("a change was built without the hashes of its deps")
+	}
+	if _, err := bundle.Change(len(want), hashes); err == nil {
+		t.Error("a change that is not there was built")
 	}
 }
