@@ -117,7 +117,7 @@ func (m *Metrics) families(o MetricsOptions) []family {
 		gauge(relayPrefix+"store_bytes", "Size of the store's files.", &m.StoreBytes),
 		gauge(relayPrefix+"disk_free_bytes", "Room on the store's disk.", &m.DiskFree),
 		gauge(relayPrefix+"disk_low_water_bytes", "Room below which the relay is read-only.", &m.DiskLowWater),
-		gauge(relayPrefix+"read_only", "1 while nothing can be stored.", &m.ReadOnlyNow),
+		gauge(relayPrefix+"read_only", "1 while nothing can be stored.", &m.ReadOnly),
 	}
 }
 

@@ -60,7 +60,7 @@ type Metrics struct {
 	StoreBytes   Gauge // of the store's files
 	DiskFree     Gauge // bytes that the relay may yet use
 	DiskLowWater Gauge // bytes; below, the relay is read-only
-	ReadOnlyNow  Gauge // 1 while nothing can be stored
+	ReadOnly     Gauge // 1 while nothing can be stored
 
 	commitSeconds, commitChanges prometheus.Histogram
 	fanoutSeconds                prometheus.Histogram

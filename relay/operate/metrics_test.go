@@ -232,7 +232,18 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func TestCountingBesideReading(t *testing.T) {
 	m := NewMetrics(MetricsOptions{Sample: func(m *Metrics) { m.QueueBytes.Set(1) }})
+	r := NewMeter(m)
 	var all sync.WaitGroup
+	all.Go(func() {
+		for i := range 200 {
+			r.Tick(begun.Add(time.Duration(i) * time.Second))
+		}
+	})
+	all.Go(func() {
+		for i := range 200 {
+			r.Traffic(begun.Add(time.Duration(i) * time.Second))
+		}
+	})
 	for range 4 {
 		all.Go(func() {
 			for range 200 {
