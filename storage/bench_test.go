@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -139,4 +140,48 @@ func BenchmarkOpenUnclean(b *testing.B) {
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkFold is the transaction that folds 4,096 rows of a long history, with
+// a body of a tenth of theirs.
+func BenchmarkFold(b *testing.B) {
+	s, doc, rows := historyStore(b)
+	const n = 4096
+	body := make([]byte, n*8)
+	for b.Loop() {
+		if len(rows) < n {
+			b.StopTimer()
+			s, doc, rows = historyStore(b)
+			b.StartTimer()
+		}
+		mustFold(b, s, Fold{Segment: Segment{Doc: doc, FirstRow: rows[0], LastRow: rows[n-1], Rows: n}, Body: body})
+		rows = rows[n:]
+	}
+	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkBackup copies a long history, which is checked and synced.
+func BenchmarkBackup(b *testing.B) {
+	s, _, _ := historyStore(b)
+	total := int64(0)
+	for n := 0; b.Loop(); n++ {
+		err := s.Backup(context.Background(), filepath.Join(b.TempDir(), fmt.Sprint(n)), func(_, all int64) { total = all })
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.SetBytes(total)
+}
+
+// BenchmarkDelete takes a long history out of the store.
+func BenchmarkDelete(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		s, doc, _ := historyStore(b)
+		b.StartTimer()
+		if _, err := s.DeleteDocument(context.Background(), doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*history/b.Elapsed().Seconds(), "rows/s")
 }
