@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -312,4 +313,84 @@ func TestDocumentsHaveTheOrderOfTheModel(t *testing.T) {
 		}
 	}
 	t.Logf("%d operations, documents of %d bytes", ops, size)
+}
+
+// twisted returns the changes with some references turned to somewhere else: each
+// three bytes of edits name a change, an operation and what becomes of it. It is
+// nil if one of them does not even pass alone.
+func (m *model) twisted(t testing.TB, edits []byte) (out []*Change) {
+	now := map[id.Hash]id.Hash{}
+	for i, c := range m.changes {
+		h := c.Header()
+		h.Deps = slices.Clone(h.Deps)
+		for j, d := range h.Deps {
+			h.Deps[j] = now[d]
+		}
+		id.SortHashes(h.Deps)
+		var ops []Op
+		for _, op := range c.Ops() {
+			o := *op
+			o.Pred = slices.Clone(op.Pred)
+			ops = append(ops, o)
+		}
+		for e := range slices.Chunk(edits, 3) {
+			if len(e) < 3 || len(ops) == 0 || int(e[0])%len(m.changes) != i {
+				continue
+			}
+			op, by := &ops[int(e[1])%len(ops)], uint64(e[2]>>3)%4+1
+			switch e[2] % 8 {
+			case 0:
+				op.Obj.Ctr -= min(by, op.Obj.Ctr)
+			case 1:
+				op.Elem.Ctr -= min(by, op.Elem.Ctr)
+			case 2:
+				op.Key += "x"
+			case 3:
+				h.StartOp += by
+			case 4:
+				h.Seq += by
+			case 5:
+				h.Deps = h.Deps[:len(h.Deps)/2]
+			default:
+				for j := range op.Pred {
+					op.Pred[j].Ctr -= min(by, op.Pred[j].Ctr)
+				}
+			}
+		}
+		raw, err := Encode(h, ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err = ParseChange(raw); err != nil {
+			return nil
+		}
+		now[m.changes[i].Hash] = c.Hash
+		out = append(out, c)
+	}
+	return out
+}
+
+// FuzzEncodeDocument: whatever changes pass alone, a document gives them back or
+// is refused.
+func FuzzEncodeDocument(f *testing.F) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for seed := range uint64(200) {
+		edits := make([]byte, rng.IntN(4)*3)
+		for i := range edits {
+			edits[i] = byte(rng.Uint32())
+		}
+		f.Add(seed, edits)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, edits []byte) {
+		m := newModel(seed)
+		for range 12 {
+			m.step(t)
+		}
+		changes := m.twisted(t, edits)
+		if _, err := EncodeDocument(each(changes), nil); err == nil {
+			comesBack(t, changes)
+		} else if !errors.Is(err, ErrNotDocument) {
+			t.Errorf("error %v does not wrap ErrNotDocument", err)
+		}
+	})
 }
