@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -325,5 +326,63 @@ func TestTwinsAreFolded(t *testing.T) {
 	}
 	if g.Nodes() != len(changes) || g.Len() >= g.Nodes() {
 		t.Errorf("%d of %d changes stand", g.Len(), g.Nodes())
+	}
+}
+
+// TestReadersBesideACompactor reads a document while it grows and is folded.
+func TestReadersBesideACompactor(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	changes := history(t, r, 1500)
+	s := openStore(t)
+	c := NewCompactor(Options{Store: s, Share: 1})
+	c.limits = small
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { c.Run(ctx) })
+	all.Go(func() {
+		defer cancel()
+		for left := changes; len(left) > 0; {
+			n := min(len(left), 1+r.IntN(5))
+			put(t, s, r, left[:n])
+			c.Touched(doc, n)
+			left = left[n:]
+		}
+	})
+	source := SourceOf(t.Context(), s, NewCache(1<<16), doc)
+	reads, shallows := 0, 0
+	for ; ctx.Err() == nil; reads++ {
+		g, err := Graph(t.Context(), s, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := make([]int64, g.Nodes())
+		for n := range rows {
+			rows[n] = g.Row(n)
+			if g.Hash(n) != changes[n].Hash {
+				t.Fatalf("node %d of %d is another change", n, g.Nodes())
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		b, n, err := source.Pack(rows, reads%2 == 0, 0)
+		if err != nil || n != len(rows) {
+			t.Fatalf("%d of %d: %v", n, len(rows), err)
+		}
+		holds(t, b, changes[:n])
+		sh, err := Shallow(t.Context(), s, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sh != nil {
+			shallows++
+			if sh.Len() < g.Len() || len(sh.Heads()) == 0 {
+				t.Fatalf("the shallow graph has %d changes, the whole one before had %d", sh.Len(), g.Len())
+			}
+		}
+	}
+	all.Wait()
+	if reads < 3 || shallows == 0 {
+		t.Errorf("%d reads, %d of newest parts: too few to tell", reads, shallows)
 	}
 }

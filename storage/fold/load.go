@@ -3,6 +3,7 @@ package fold
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"syncline/crdt/graph"
@@ -10,34 +11,73 @@ import (
 	"syncline/storage"
 )
 
+// tries is how often a read begins anew because rows were folded under it, which
+// takes a compactor longer than the read does.
+const tries = 100
+
 // Graph loads the whole graph of a document, without reading a body. A document
 // that is not known has an empty one.
 func Graph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
-	var g *graph.Graph
-	err := whileFolded(ctx, store, doc, func(l *layout) error {
-		g = graph.New()
-		for _, info := range l.folded {
-			run, err := openRun(ctx, store, info)
-			if err != nil {
-				return err
-			}
-			if err := g.AddRun(run); err != nil {
-				return err
-			}
+	for try := 1; ; try++ {
+		d, err := store.Document(ctx, doc)
+		if errors.Is(err, storage.ErrNotFound) {
+			return graph.New(), nil
 		}
-		return store.Journal(ctx, doc, 0, func(row int64, hash id.Hash, head []byte) error {
-			m, err := graph.DecodeMeta(hash, row, head)
-			if err != nil {
-				return err
-			}
-			return g.Add(m)
-		})
-	})
+		if err != nil {
+			return nil, err
+		}
+		g, err := loadGraph(ctx, store, doc)
+		if err == nil && int64(g.Unpublished()) < d.Changes {
+			err = fmt.Errorf("document %s: %d of %d changes are there: %w", doc, g.Unpublished(), d.Changes, storage.ErrNotFound)
+		}
+		if err == nil {
+			g.Publish(nil)
+			return g, nil
+		}
+		if !moved(err) || try == tries {
+			return nil, err
+		}
+	}
+}
+
+// loadGraph reads the segments and then the journal. What is folded in between is
+// read twice or not at all.
+func loadGraph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+	l, err := readLayout(ctx, store, doc)
 	if err != nil {
 		return nil, err
 	}
-	g.Publish(nil)
-	return g, nil
+	g := graph.New()
+	runs := make([]*graph.Run, len(l.folded))
+	for i, info := range l.folded { // all at once, before one of them is replaced
+		if runs[i], err = openRun(ctx, store, info); err != nil {
+			return nil, err
+		}
+	}
+	for _, run := range runs {
+		if err := g.AddRun(run); err != nil {
+			return nil, err
+		}
+	}
+	err = store.Journal(ctx, doc, l.through(), func(row int64, hash id.Hash, head []byte) error {
+		m, err := graph.DecodeMeta(hash, row, head)
+		if err != nil {
+			return err
+		}
+		if err = g.Add(m); err != nil {
+			if _, missing := errors.AsType[*graph.MissingError](err); missing {
+				return fmt.Errorf("%w: %w", err, storage.ErrNotFound) // folded meanwhile
+			}
+		}
+		return err
+	})
+	return g, err
+}
+
+// moved reports whether a read failed because rows were folded, or segments
+// replaced, since the layout was read.
+func moved(err error) bool {
+	return errors.Is(err, storage.ErrFolded) || errors.Is(err, storage.ErrNotFound)
 }
 
 // maxRecent is how many changes above its document chunk a shallow graph may have:
@@ -47,48 +87,60 @@ const maxRecent = 1 << 14
 // Shallow loads the newest part of a document as graph.Shallow wants it. It is nil
 // if the document has no document chunk, or twins; then the whole graph is needed.
 func Shallow(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
-	var g *graph.Graph
-	err := whileFolded(ctx, store, doc, func(l *layout) error {
-		g = nil
-		if l.chunk == nil {
-			return nil
+	for try := 1; ; try++ {
+		g, err := loadShallow(ctx, store, doc)
+		if err == nil || !moved(err) || try == tries {
+			return g, err
 		}
-		b, err := store.SegmentIndex(ctx, l.chunk.ID)
-		if err != nil {
-			return err
+	}
+}
+
+func loadShallow(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+	d, err := store.Document(ctx, doc)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err := readLayout(ctx, store, doc)
+	if err != nil || l.chunk == nil || d.Changes-l.chunk.Rows > maxRecent {
+		return nil, err
+	}
+	b, err := store.SegmentIndex(ctx, l.chunk.ID)
+	if err != nil {
+		return nil, err
+	}
+	x, err := decodeChunkIndex(b)
+	if err != nil {
+		return nil, err
+	}
+	recent, err := l.recent(ctx, store, doc)
+	if err != nil {
+		return nil, err
+	}
+	through, above := l.chunk.LastRow, int64(0)
+	for i := range recent {
+		m := &recent[i]
+		if m.Row <= through {
+			continue
 		}
-		x, err := decodeChunkIndex(b)
-		if err != nil {
-			return err
+		if m.Seq != x.tops[m.Actor]+1 {
+			return nil, nil // twins, or rows that were folded meanwhile
 		}
-		recent, err := l.recent(ctx, store, doc)
-		if err != nil {
-			return err
-		}
-		through, above := l.chunk.LastRow, 0
+		x.tops[m.Actor] = m.Seq
+		above++
+	}
+	if l.chunk.Rows+above < d.Changes {
+		return nil, fmt.Errorf("document %s: %d of %d changes are there: %w", doc, l.chunk.Rows+above, d.Changes, storage.ErrNotFound)
+	}
+	return graph.Shallow(x.heads, through, int(l.chunk.Rows+above), func(yield func(*graph.Meta) bool) {
 		for i := range recent {
-			m := &recent[i]
-			if m.Row <= through {
-				continue
+			if !yield(&recent[i]) {
+				return
 			}
-			if m.Seq != x.tops[m.Actor]+1 {
-				return nil // twins
-			}
-			x.tops[m.Actor] = m.Seq
-			above++
 		}
-		if above <= maxRecent {
-			g = graph.Shallow(x.heads, through, int(l.chunk.Rows)+above, func(yield func(*graph.Meta) bool) {
-				for i := range recent {
-					if !yield(&recent[i]) {
-						return
-					}
-				}
-			})
-		}
-		return nil
-	})
-	return g, err
+	}), nil
 }
 
 // recent lists the metadata of the changes above the document chunk, and of those
@@ -114,7 +166,7 @@ func (l *layout) recent(ctx context.Context, store *storage.Store, doc id.Docume
 			return nil, err
 		}
 	}
-	err = store.Journal(ctx, doc, 0, func(row int64, hash id.Hash, head []byte) error {
+	err = store.Journal(ctx, doc, l.through(), func(row int64, hash id.Hash, head []byte) error {
 		m, err := graph.DecodeMeta(hash, row, head)
 		metas = append(metas, m)
 		return err
@@ -162,35 +214,4 @@ func readLayout(ctx context.Context, store *storage.Store, doc id.Document) (*la
 		return nil
 	})
 	return l, err
-}
-
-// whileFolded runs read, which reads a document in several steps, again if rows
-// were folded or segments replaced meanwhile.
-func whileFolded(ctx context.Context, store *storage.Store, doc id.Document, read func(*layout) error) error {
-	l, err := readLayout(ctx, store, doc)
-	for err == nil {
-		failed := read(l)
-		if failed != nil && !errors.Is(failed, storage.ErrNotFound) && !errors.Is(failed, storage.ErrFolded) {
-			return failed
-		}
-		var now *layout
-		if now, err = readLayout(ctx, store, doc); err == nil && now.same(l) {
-			return failed
-		}
-		l = now
-	}
-	return err
-}
-
-func (l *layout) same(o *layout) bool {
-	ids := func(l *layout) (ids []int64) {
-		for _, s := range l.folded {
-			ids = append(ids, s.ID)
-		}
-		if l.chunk != nil {
-			ids = append(ids, l.chunk.ID)
-		}
-		return ids
-	}
-	return slices.Equal(ids(l), ids(o))
 }

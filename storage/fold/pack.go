@@ -31,11 +31,10 @@ const (
 // A first row of -r, which a shallow graph has, asks for the document chunk
 // through row r.
 func (s *Source) Pack(rows []int64, bundles bool, budget int) (chunks []byte, n int, err error) {
-	for tries := 0; ; tries++ {
+	for try := 1; ; try++ {
 		p := packer{Source: s, rows: rows, bundles: bundles, budget: budget}
 		err := p.pack()
-		moved := errors.Is(err, storage.ErrFolded) || errors.Is(err, storage.ErrNotFound)
-		if err == nil || !moved || tries == 3 {
+		if err == nil || !moved(err) || try == tries {
 			return p.out, p.n, err
 		}
 		s.layout = nil

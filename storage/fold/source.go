@@ -44,7 +44,7 @@ func (s *Source) Forget() { clear(s.recent) }
 // Bodies calls yield with the change chunk of each row, in the order of rows, until
 // yield returns false. The chunk is yield's only until it returns.
 func (s *Source) Bodies(rows []int64, yield func(body []byte) bool) error {
-	for tries := 0; ; tries++ {
+	for try := 1; ; try++ {
 		done := 0
 		more := true
 		err := s.bodies(rows, func(b []byte) bool {
@@ -54,8 +54,7 @@ func (s *Source) Bodies(rows []int64, yield func(body []byte) bool) error {
 		})
 		rows = rows[done:]
 		// Rows may be folded, and segments replaced, at any time.
-		moved := errors.Is(err, storage.ErrFolded) || errors.Is(err, storage.ErrNotFound)
-		if err == nil || !more || !moved || tries == 3 {
+		if err == nil || !more || !moved(err) || try == tries {
 			return err
 		}
 		s.layout = nil
