@@ -22,7 +22,7 @@ var documents = work{
 		{name: peakMB, format: "%.0f"}, {name: afterMB, format: "%.0f"},
 	},
 	run:      runDocuments,
-	patience: 8 * time.Minute,
+	patience: 15 * time.Minute,
 }
 
 // perClient is how many documents a client opens at most.
