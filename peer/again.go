@@ -44,6 +44,12 @@ import (
 // can compute from these and the deps. An actor makes one such change: a longer run
 // of one actor could come to be twins itself.
 //
+// One thing is left undone. What is out is sent to nobody; so a copy of this device
+// may know a change that was issued again and not its original. Should that change
+// come to be out in turn, the copy cannot say what replaces it, and another that can
+// may not know what the copy built on it. That stays in quarantine, and is reported:
+// better an edit that waits than one that is done twice.
+//
 // A change that names our tag may be forged. All a forger gets is what the change
 // itself could have done: it is issued again once for each change that he sends.
 

@@ -24,6 +24,8 @@ type again struct {
 	stands  map[int]*standIn
 	byActor map[id.Actor][]span // of out, by their first operations
 
+	said map[id.Hash]struct{} // of what it was said that it is open
+
 	// Of the present pass.
 	rivals map[id.Hash]id.Hash // by twin that is out: the one that stands
 	reach  reach
@@ -79,7 +81,9 @@ const (
 // errStaged says that a pass has staged enough, or needs what it staged stored.
 var errStaged = errors.New("to be stored first")
 
-func newAgain(r *replica, dev device) *again { return &again{r: r, dev: dev} }
+func newAgain(r *replica, dev device) *again {
+	return &again{r: r, dev: dev, said: map[id.Hash]struct{}{}}
+}
 
 // step goes on with a pass. It reports more if what it has staged has to be stored
 // before the rest; it begins anew then, and finds what it did done.
@@ -162,7 +166,8 @@ func (a *again) resolve(n int) (*standIn, error) {
 			s.deps = append(s.deps, w)
 		}
 	}
-	if m := g.Meta(n); a.dev.wrote(m.Actor) && !s.open {
+	m := g.Meta(n)
+	if a.dev.wrote(m.Actor) && !s.open {
 		var err error
 		if original, ok := a.dev.isAgain(m); ok && !first {
 			err = a.follow(s, m, original)
@@ -172,6 +177,10 @@ func (a *again) resolve(n int) (*standIn, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if _, said := a.said[m.Hash]; s.open && !said && a.dev.wrote(m.Actor) {
+		a.said[m.Hash] = struct{}{}
+		a.r.do(report{text: "change not issued again: it builds on one that another copy of this device issued again, whose original is not here", hash: m.Hash})
 	}
 	s.deps = a.tops(s.deps)
 	a.stands[n] = s
