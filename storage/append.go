@@ -33,6 +33,9 @@ type Entry struct {
 	// Applying marks the row, unless it was there before, until Batch.Applied
 	// names it.
 	Applying bool
+	// Operation is the record of what was done here that made this change, kept
+	// under the row unless that was there before. nil: somebody else made it.
+	Operation []byte
 }
 
 // Batch is what one Append stores, whole or not at all.
@@ -84,11 +87,11 @@ func (b *Batch) check() (size int64, err error) {
 		if e.ActorSeq > math.MaxInt64 {
 			return 0, fmt.Errorf("change %s: %w: actor sequence %d", e.Hash, ErrInvalid, e.ActorSeq)
 		}
-		err := errors.Join(checkName("actor", string(e.Actor)), checkName("origin", e.Origin), checkBytes("head", e.Head), checkBytes("body", e.Body))
+		err := errors.Join(checkName("actor", string(e.Actor)), checkName("origin", e.Origin), checkBytes("head", e.Head), checkBytes("body", e.Body), checkBytes("operation", e.Operation))
 		if err != nil {
 			return 0, fmt.Errorf("change %s: %w", e.Hash, err)
 		}
-		size += entryOverhead + int64(len(e.Head)+len(e.Body))
+		size += entryOverhead + int64(len(e.Head)+len(e.Body)+len(e.Operation))
 	}
 	for doc, heads := range b.Heads {
 		if len(heads) > MaxBody/len(id.Hash{}) {
@@ -250,6 +253,11 @@ func (t *tx) insert(entries []Entry, rows []int64, docs map[id.Document]*touched
 		if e.Applying {
 			if err := t.mark(d.id, row); err != nil {
 				return fmt.Errorf("mark change %s: %w", e.Hash, err)
+			}
+		}
+		if e.Operation != nil {
+			if err := t.note(d.id, row, e); err != nil {
+				return err
 			}
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"syncline/crdt/id"
 )
 
-// DeleteDocument takes a document out of the store, with its changes, segments,
-// evidence and sync states, and returns how many changes it had. ErrNotFound if
+// DeleteDocument takes a document out of the store, with its changes, operations,
+// segments, evidence and sync states, and returns how many changes it had. ErrNotFound if
 // it is not known; other errors as Append's.
 //
 // It is not one transaction, which for a long history would keep every other
@@ -48,6 +48,8 @@ func (s *Store) DeleteDocument(ctx context.Context, doc id.Document) (changes in
 // evidence by their bytes.
 var removals = []string{
 	`DELETE FROM applying WHERE row IN (SELECT row FROM applying WHERE document = ? LIMIT 4096)`,
+	`DELETE FROM operations WHERE row IN (SELECT row FROM operations WHERE document = ? LIMIT 4096)`,
+	`DELETE FROM undelivered WHERE (document, remote) IN (SELECT document, remote FROM undelivered WHERE document = ? LIMIT 1024)`,
 	`DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE document = ? LIMIT 1024)`,
 	`DELETE FROM segments WHERE id = (SELECT id FROM segments WHERE document = ? LIMIT 1)`,
 	`DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE document = ? LIMIT 64)`,

@@ -33,6 +33,9 @@ func furnished(t *testing.T, s *Store) (doc, other id.Document) {
 	doc, other = id.Document{1}, id.Document{2}
 	es := entries(doc, 0, 2500)
 	es[2400].Applying = true
+	for i := range es[2000:] {
+		es[2000+i].Operation = []byte("operation")
+	}
 	evidence := []Evidence{{Doc: doc, Hash: es[2300].Hash, Reason: "twin"}, {Doc: other, Hash: id.Hash{1}, Reason: "twin"}}
 	heads := map[id.Document][]id.Hash{doc: {es[2499].Hash}, other: {{1}}}
 	r, err := s.Append(ctx, Batch{Entries: es, Heads: heads, Quarantine: evidence})
@@ -44,7 +47,7 @@ func furnished(t *testing.T, s *Store) (doc, other id.Document) {
 	theirs := mustAppend(t, s, entries(other, 0, 3)...)
 	mustFold(t, s, Fold{Segment: Segment{Doc: other, FirstRow: theirs[0], LastRow: theirs[1], Rows: 2}})
 	for _, d := range []id.Document{doc, other} {
-		if err := s.SaveSyncState(ctx, d, "remote", []byte{1}); err != nil {
+		if err := errors.Join(s.SaveSyncState(ctx, d, "remote", []byte{1}), s.SetUndelivered(ctx, d, "remote", []byte{1})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,6 +60,7 @@ func leftOf(t *testing.T, s *Store, keep id.Document) (left int) {
 	err := s.readers.QueryRow(`WITH k AS (SELECT id FROM documents WHERE doc = ?)
 		SELECT (SELECT count(*) FROM documents WHERE id NOT IN k) + (SELECT count(*) FROM journal WHERE document NOT IN k)
 			+ (SELECT count(*) FROM segments WHERE document NOT IN k) + (SELECT count(*) FROM applying WHERE document NOT IN k)
+			+ (SELECT count(*) FROM operations WHERE document NOT IN k) + (SELECT count(*) FROM undelivered WHERE document NOT IN k)
 			+ (SELECT count(*) FROM quarantine WHERE document NOT IN k) + (SELECT count(*) FROM sync_states WHERE document NOT IN k)`,
 		keep[:]).Scan(&left)
 	if err != nil {

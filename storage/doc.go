@@ -51,6 +51,9 @@
 //
 // Or all of its document is deleted (delete.go).
 //
+// A change that was made here has a record of the operation that it is, stored with
+// it and kept when its row is folded (operations.go).
+//
 // # Copies
 //
 // Backup copies the file while it is written to (backup.go). Files copied in

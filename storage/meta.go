@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 )
@@ -16,6 +17,44 @@ func (s *Store) Value(ctx context.Context, key string) ([]byte, error) {
 		return nil, fmt.Errorf("read %q: %w", key, err)
 	}
 	return value, nil
+}
+
+// Values calls fn with each key that starts with a prefix, without the prefix, and
+// its value, ascending. An error of fn ends the scan and is returned as it is.
+func (s *Store) Values(ctx context.Context, prefix string, fn func(rest string, value []byte) error) error {
+	type kept struct {
+		rest  string
+		value []byte
+	}
+	var all []kept
+	err := s.piece(ctx, func(r *sql.Rows) (bool, error) {
+		var k kept
+		err := r.Scan(&k.rest, &k.value)
+		all = append(all, k)
+		return true, err
+	}, `SELECT substr(key, length(?1) + 1), value FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key`, prefix)
+	if err != nil {
+		return fmt.Errorf("read the values under %q: %w", prefix, err)
+	}
+	for _, k := range all {
+		if err := fn(k.rest, k.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteValue takes away what is kept under a key, if anything is. Durable when it
+// returns; errors as Append's.
+func (s *Store) DeleteValue(ctx context.Context, key string) error {
+	if key == keyStorageID {
+		return fmt.Errorf("delete %q: %w: the storage id is the store's own", key, ErrInvalid)
+	}
+	err := s.write(ctx, entryOverhead, func(t *tx) error { return t.exec(`DELETE FROM meta WHERE key = ?`, key) })
+	if err != nil {
+		return fmt.Errorf("delete %q: %w", key, err)
+	}
+	return nil
 }
 
 // SetValue keeps a value under a key, in place of one that is there. The

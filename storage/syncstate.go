@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -18,6 +19,31 @@ func (s *Store) SyncState(ctx context.Context, doc id.Document, remote string) (
 		return nil, fmt.Errorf("load the sync state of %s: %w", doc, err)
 	}
 	return state, nil
+}
+
+// SyncStates calls fn with each state that is kept for a document. An error of fn
+// ends the scan and is returned as it is.
+func (s *Store) SyncStates(ctx context.Context, doc id.Document, fn func(remote string, state []byte) error) error {
+	type kept struct {
+		remote string
+		state  []byte
+	}
+	var all []kept
+	err := s.piece(ctx, func(r *sql.Rows) (bool, error) {
+		var k kept
+		err := r.Scan(&k.remote, &k.state)
+		all = append(all, k)
+		return true, err
+	}, `SELECT remote, state FROM sync_states WHERE document = `+numberOf+` ORDER BY remote`, doc[:])
+	if err != nil {
+		return fmt.Errorf("load the sync states of %s: %w", doc, err)
+	}
+	for _, k := range all {
+		if err := fn(k.remote, k.state); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SaveSyncState keeps what is known of a remote end's copy of a document; nil
