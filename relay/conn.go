@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
 	"syncline/crdt/id"
+	"syncline/relay/access"
+	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/relay/wire/socket"
 )
@@ -21,24 +26,48 @@ type connID uint64
 // it to rooms; package socket does the rest.
 type conn struct {
 	// Static after construction.
-	id     connID
-	relay  *Relay
-	ws     *socket.Conn
-	ctx    context.Context // ends when the connection begins to close
-	remote wire.Remote
-	log    *slog.Logger
+	id       connID
+	relay    *Relay
+	ws       *socket.Conn
+	ctx      context.Context // ends when the connection begins to close
+	remote   wire.Remote
+	address  string
+	since    time.Time
+	log      *slog.Logger
+	account  *account // nil: nobody's
+	pace     pace
+	renewals *rate.Limiter
+
+	grant  atomic.Pointer[access.Grant]
+	expiry *time.Timer // of the grant
 
 	// Owned by the reader.
 	docs map[id.Document]struct{} // whose rooms it has entered
+
+	documents         atomic.Int64 // how many these are
+	bytesIn, bytesOut atomic.Int64 // of messages
 }
 
-func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, remote wire.Remote) *conn {
+// guest is who a connection is for, once it has joined.
+type guest struct {
+	remote  wire.Remote
+	address string
+	grant   access.Grant
+	account *account
+}
+
+func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g guest) *conn {
 	c := &conn{
-		id:     n,
-		relay:  r,
-		remote: remote,
-		log:    r.o.Log.With("conn", uint64(n), "peer", remote.PeerID),
-		docs:   make(map[id.Document]struct{}),
+		id:       n,
+		relay:    r,
+		remote:   g.remote,
+		address:  g.address,
+		since:    time.Now(),
+		log:      r.o.Log.With("conn", uint64(n), "peer", g.remote.PeerID),
+		account:  g.account,
+		pace:     newPace(r.o, 1),
+		renewals: rate.NewLimiter(rate.Every(renewEvery), 1),
+		docs:     make(map[id.Document]struct{}),
 	}
 	c.ws = socket.New(ws, pulse, socket.Options{
 		PingInterval: r.o.PingInterval,
@@ -46,10 +75,13 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, remote
 		WriteTimeout: r.o.WriteTimeout,
 		CloseTimeout: r.o.CloseTimeout,
 		MaxQueue:     r.o.MaxQueue,
-		Counters:     &r.count.sockets,
+		Counters:     &r.metrics.Sockets,
 		Log:          c.log,
 	})
 	c.ctx = c.ws.Context()
+	c.expiry = time.AfterFunc(time.Hour, c.expired)
+	c.expiry.Stop()
+	c.setGrant(g.grant)
 	return c
 }
 
@@ -61,7 +93,9 @@ func (c *conn) run() {
 		err = c.read()
 		c.leaveRooms()
 	})
+	c.expiry.Stop()
 	e := c.ws.End()
+	c.relay.metrics.Closed(e.Code, e.Lost)
 	c.log.Info("connection closed", "reason", e.Reason, "code", uint16(e.Code), "err", err)
 }
 
@@ -75,6 +109,7 @@ func (c *conn) sendThen(m wire.Message, then func()) {
 		c.log.Error("message not sent", "type", m.Type(), "err", err)
 		return
 	}
+	c.bytesOut.Add(int64(len(b)))
 	c.ws.Send(b, then)
 }
 
@@ -83,23 +118,53 @@ func (c *conn) sendError(text string) {
 	c.send(&wire.Error{Route: c.route(), Message: text})
 }
 
-// sendRefusal tells the client that a change of its fails a check.
-func (c *conn) sendRefusal(doc id.Document, hash id.Hash, err error) {
-	c.log.Warn("change refused", "doc", doc, "hash", hash, "err", err)
-	text := fmt.Sprintf("document %s: %s", doc, err)
+// notice tells a Syncline end, and any other as an error.
+func (c *conn) notice(n wire.Notice) {
 	if c.remote.Metadata.Syncline == 0 {
-		c.sendError(text)
+		c.sendError(n.Message)
 		return
 	}
-	c.send(&wire.Notice{Route: c.route(), Code: wire.NoticeRejectedChange, Document: doc, Hash: hash, Message: text})
+	n.Route = c.route()
+	c.send(&n)
+}
+
+// sendRefusal tells the client that a change of its is not taken: it fails a check,
+// or comes from somebody who may only read.
+func (c *conn) sendRefusal(doc id.Document, hash id.Hash, err error) {
+	n := wire.Notice{Code: wire.NoticeRejectedChange, Document: doc, Hash: hash, Message: fmt.Sprintf("document %s: %s", doc, err)}
+	why := operate.RejectUnfit
+	switch {
+	case errors.Is(err, errReadOnly):
+		why, n.Code = operate.RejectForbidden, wire.NoticeReadOnly
+	case hash == id.Hash{}:
+		why = operate.RejectMalformed
+	}
+	c.relay.metrics.Rejected[why].Inc()
+	c.log.Warn("change refused", "doc", doc, "hash", hash, "err", err)
+	c.notice(n)
 }
 
 // refuse tells the client why, and closes.
 func (c *conn) refuse(code wire.CloseCode, err error) {
-	c.relay.count.refused.Add(1)
+	c.relay.refused(code, err, c.address, c.remote.PeerID)
 	c.log.Warn("connection refused", "code", uint16(code), "err", err)
-	c.sendError(err.Error())
+	if n, ok := closingNotices[code]; ok && c.remote.Metadata.Syncline > 0 {
+		c.notice(wire.Notice{Code: n.code, RetryAfter: n.retry, Message: err.Error()})
+	} else {
+		c.sendError(err.Error())
+	}
 	c.ws.Close(code, err.Error())
+}
+
+// closingNotices are what a Syncline end is told before the close, with when to
+// come back.
+var closingNotices = map[wire.CloseCode]struct {
+	code  wire.NoticeCode
+	retry time.Duration
+}{
+	wire.CloseOverLimit: {wire.NoticeOverLimit, time.Minute},
+	wire.CloseReadOnly:  {wire.NoticeStorageFull, 30 * time.Second},
+	wire.CloseDraining:  {wire.NoticeDraining, 0},
 }
 
 // route is the way of a message from the relay to this client.
@@ -111,6 +176,7 @@ func (c *conn) route() wire.Route {
 func (c *conn) read() error {
 	for {
 		frame, err := c.ws.Next()
+		c.bytesIn.Add(int64(len(frame)))
 		if err == nil {
 			err = c.receive(frame)
 		} else if !errors.Is(err, wire.ErrFrame) {

@@ -1,29 +1,9 @@
 package relay
 
-import (
-	"sync/atomic"
+import "syncline/relay/operate"
 
-	"syncline/relay/wire/socket"
-)
-
-// counters are what a relay did since it started. All are monotonic but those
-// that say "open".
-type counters struct {
-	sockets         socket.Counters
-	connections     atomic.Int64
-	openConnections atomic.Int64
-	openRooms       atomic.Int64
-	openGraphs      atomic.Int64
-	changesIn       atomic.Int64
-	changesOut      atomic.Int64
-	ephemeralIn     atomic.Int64
-	ephemeralOut    atomic.Int64
-	refused         atomic.Int64
-	dropped         atomic.Int64
-	appendFailures  atomic.Int64
-}
-
-// Counters is a reading of what a relay did since it was made.
+// Counters is a reading of what a relay did since it was made. All of it, and
+// more, is in its metrics.
 type Counters struct {
 	Connections     int64 // accepted
 	OpenConnections int64 // of now
@@ -36,7 +16,7 @@ type Counters struct {
 	ChangesOut      int64 // changes sent, once for each session
 	EphemeralIn     int64 // ephemeral messages that were passed on
 	EphemeralOut    int64 // ephemeral messages sent, once for each session
-	Refused         int64 // messages and changes refused by a check
+	Refused         int64 // connections, messages and changes that were refused
 	Dropped         int64 // messages of an unknown type or with a wrong sender
 	Overflows       int64 // connections closed because they did not read
 	AppendFailures  int64 // failed writes to the store
@@ -44,22 +24,23 @@ type Counters struct {
 
 // Counters returns the counts of now.
 func (r *Relay) Counters() Counters {
-	c := &r.count
+	m := r.metrics
+	awake, asleep := r.halls.count()
 	return Counters{
-		Connections:     c.connections.Load(),
-		OpenConnections: c.openConnections.Load(),
-		OpenRooms:       c.openRooms.Load(),
-		MessagesIn:      c.sockets.MessagesIn.Load(),
-		MessagesOut:     c.sockets.MessagesOut.Load(),
-		BytesIn:         c.sockets.BytesIn.Load(),
-		BytesOut:        c.sockets.BytesOut.Load(),
-		ChangesIn:       c.changesIn.Load(),
-		ChangesOut:      c.changesOut.Load(),
-		EphemeralIn:     c.ephemeralIn.Load(),
-		EphemeralOut:    c.ephemeralOut.Load(),
-		Refused:         c.refused.Load(),
-		Dropped:         c.dropped.Load(),
-		Overflows:       c.sockets.Overflows.Load(),
-		AppendFailures:  c.appendFailures.Load(),
+		Connections:     m.Accepted.Load(),
+		OpenConnections: m.Handshakes.Load() + m.Joined.Load(),
+		OpenRooms:       awake + asleep,
+		MessagesIn:      m.Sockets.MessagesIn.Load(),
+		MessagesOut:     m.Sockets.MessagesOut.Load(),
+		BytesIn:         m.Sockets.BytesIn.Load(),
+		BytesOut:        m.Sockets.BytesOut.Load(),
+		ChangesIn:       m.ChangesIn.Load(),
+		ChangesOut:      m.ChangesOut.Load(),
+		EphemeralIn:     m.EphemeralIn.Load(),
+		EphemeralOut:    m.EphemeralOut.Load(),
+		Refused:         m.Refusals(),
+		Dropped:         operate.Sum(m.Dropped[:]),
+		Overflows:       m.Sockets.Overflows.Load(),
+		AppendFailures:  m.CommitFailures.Load(),
 	}
 }

@@ -88,7 +88,7 @@ func TestAFullDiskRefusesWritersAndServesReaders(t *testing.T) {
 		t.Skipf("a small file system cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
-	s := serveOn(t, filepath.Join(dir, "relay.db"), Options{})
+	s := serveOn(t, filepath.Join(dir, "relay.db"), Options{DiskLowWater: -1})
 	r := newReplica(t, id.NewDocument(), "writer")
 	stored := r.edit("k")
 	c := join(t, s.url, "writer")
@@ -120,11 +120,52 @@ func TestAFullDiskRefusesWritersAndServesReaders(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
+	until(t, "the relay is ready again", func() bool { return s.Ready() == nil })
 	r.begin(nil)
 	c = join(t, s.url, "writer")
 	c.sync(r)
 	c.acked(r)
 	reader.fetch(late, large.Hash)
+}
+
+// TestBelowTheLowWaterMarkNothingIsStored fills a disk nearly, and makes room again.
+func TestBelowTheLowWaterMarkNothingIsStored(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skipf("a small file system cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	s := serveOn(t, filepath.Join(dir, "relay.db"), Options{DiskLowWater: 2 << 20})
+	r := newReplica(t, id.NewDocument(), "writer")
+	stored := r.edit("k")
+	c := join(t, s.url, "writer")
+	c.sync(r)
+	c.acked(r)
+
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 6<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the relay is not ready", func() bool { return s.Ready() != nil })
+	refused := r.edit("k")
+	c.sync(r)
+	if code := c.untilClosed(); code != wire.CloseReadOnly {
+		t.Errorf("the writer was closed with %s, want %s", code, wire.CloseReadOnly)
+	}
+	late := newReplica(t, r.doc, "late")
+	reader := join(t, s.url, "reader")
+	reader.sync(late)
+	reader.fetch(late, stored.Hash)
+
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the relay is ready again", func() bool { return s.Ready() == nil })
+	r.begin(nil)
+	c = join(t, s.url, "writer")
+	c.sync(r)
+	c.acked(r)
+	reader.fetch(late, refused.Hash)
 }
 
 // fill writes a file until there is no space left.

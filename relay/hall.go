@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
+	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/storage/fold"
 )
@@ -30,18 +32,29 @@ type hall struct {
 	// Guarded by halls.mu.
 	idle idleEntry
 
+	weight weight // as it was when the goroutine last ended
+
 	// Owned by the goroutine, and by halls while there is none.
 	at     *resting // what the room is to be woken from
 	room   *room
 	conns  map[connID]*conn
 	broken error // why the room could not be opened
+
+	rate operate.Rate // new changes
+}
+
+// weight is what a hall has in memory.
+type weight struct {
+	sessions, changes, orphans int
+	bytes                      int64
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
 type parcel struct {
 	in   input
 	cost int64
-	conn *conn // with enter only
+	conn *conn     // with enter only
+	at   time.Time // when it was read; zero if nobody asks
 }
 
 // put queues an input, and reports false if the hall is closed: another one is to
@@ -106,7 +119,6 @@ func (h *hall) load() {
 		return
 	}
 	h.room = newRoom(h.doc, g, fold.SourceOf(ctx, store, h.relay.segments, h.doc))
-	h.relay.count.openGraphs.Add(1)
 	if h.at == nil {
 		return
 	}
@@ -132,6 +144,13 @@ func (h *hall) deepen() {
 	h.room.use(g)
 }
 
+// evict closes the connections that are here.
+func (h *hall) evict() {
+	for _, c := range h.conns {
+		c.ws.Close(wire.CloseNormal, errDeleted.Error())
+	}
+}
+
 func (h *hall) fail(err error) {
 	h.log().Error("document not opened", "err", err)
 	h.broken = err
@@ -145,11 +164,14 @@ func (h *hall) round(ps []parcel) {
 		if in, ok := p.in.(enter); ok {
 			h.conns[in.conn] = p.conn
 		}
+		if _, ok := p.in.(evict); ok {
+			h.evict()
+		}
 		if h.room.needsAll(p.in) && h.broken == nil {
 			h.deepen()
 		}
-		if _, ok := p.in.(lookElsewhere); !ok && h.broken == nil {
-			h.room.take(p.in)
+		if h.broken == nil {
+			h.room.take(p.in) // which passes over what is for the hall
 		}
 	}
 	if h.broken != nil {
@@ -165,6 +187,10 @@ func (h *hall) round(ps []parcel) {
 	for _, e := range h.room.effects() {
 		h.do(e)
 	}
+	if len(rows) > 0 {
+		h.rate.Add(time.Now(), int64(len(rows)))
+		h.fannedOut(ps)
+	}
 	for _, p := range ps {
 		if in, ok := p.in.(leave); ok {
 			delete(h.conns, in.conn)
@@ -172,12 +198,24 @@ func (h *hall) round(ps []parcel) {
 	}
 }
 
+// fannedOut measures how long the first of these took to be in every queue that it
+// is for.
+func (h *hall) fannedOut(ps []parcel) {
+	for _, p := range ps {
+		if !p.at.IsZero() {
+			h.relay.metrics.FannedOut(time.Since(p.at))
+			return
+		}
+	}
+}
+
 func (h *hall) do(e effect) {
-	count := &h.relay.count
+	m := h.relay.metrics
 	switch e := e.(type) {
 	case sendSync:
 		c := h.conns[e.conn]
-		count.changesOut.Add(int64(e.changes))
+		m.ChangesOut.Add(e.changes)
+		m.SyncOut.Inc()
 		var then func()
 		if e.more {
 			then = func() { h.relay.halls.tell(h.doc, written{conn: e.conn}) }
@@ -188,15 +226,22 @@ func (h *hall) do(e effect) {
 		c.send(&wire.Unavailable{Route: c.route(), Document: h.doc})
 	case sendGossip:
 		c := h.conns[e.conn]
-		count.ephemeralOut.Add(1)
-		m := *e.msg
-		m.TargetID = c.remote.PeerID
-		c.send(&m)
+		m.EphemeralOut.Inc()
+		copied := *e.msg
+		copied.TargetID = c.remote.PeerID
+		c.send(&copied)
 	case sendRefusal:
-		count.refused.Add(1)
 		h.conns[e.conn].sendRefusal(h.doc, e.hash, e.err)
 	case hangUp:
 		h.conns[e.conn].refuse(e.code, e.err)
+	case sendTwin:
+		c := h.conns[e.conn]
+		if c.remote.Metadata.Syncline > 0 {
+			c.notice(wire.Notice{Code: wire.NoticeTwin, Document: h.doc, Hash: e.hash, Message: "document " + h.doc.String() + ": " + e.err.Error()})
+		}
+	case diverged:
+		m.Divergences[operate.DivergedTwin].Inc()
+		h.log().Warn("twins: an actor used a sequence number twice", "hash", e.hash, "err", e.err)
 	case report:
 		h.log().Warn(e.text, "hash", e.hash, "err", e.err)
 	}

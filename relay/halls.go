@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"syncline/crdt/id"
+	"syncline/relay/operate"
 	"syncline/storage"
 )
 
@@ -54,7 +55,6 @@ func (hs *halls) open(doc id.Document) *hall {
 		h.at = &at
 	}
 	hs.byDoc[doc] = h
-	hs.relay.count.openRooms.Add(1)
 	return h
 }
 
@@ -81,6 +81,9 @@ func (hs *halls) pause(h *hall) bool {
 	if len(h.conns) == 0 {
 		hs.close(h)
 		return true
+	}
+	if h.room != nil {
+		h.weight = weight{sessions: len(h.conns), changes: h.room.graph.Len(), orphans: h.room.orphans.Len(), bytes: h.room.graph.Bytes()}
 	}
 	if h.broken == nil {
 		hs.stir(h)
@@ -123,11 +126,44 @@ func (hs *halls) sleep(h *hall) {
 // close takes a hall out. Both mutexes are held.
 func (hs *halls) close(h *hall) {
 	h.closed = true
-	if h.room != nil {
-		hs.relay.count.openGraphs.Add(-1)
-	}
 	delete(hs.byDoc, h.doc)
-	hs.relay.count.openRooms.Add(-1)
+}
+
+// count is how many documents with sessions are in memory, and how many rest.
+func (hs *halls) count() (awake, asleep int64) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return int64(len(hs.byDoc)), int64(len(hs.asleep))
+}
+
+// weigh adds up what the halls have in memory: graphs, their bytes, and changes
+// that wait for others.
+func (hs *halls) weigh() (graphs, bytes, orphans int64) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for _, h := range hs.byDoc {
+		graphs++
+		bytes += h.weight.bytes
+		orphans += int64(h.weight.orphans)
+	}
+	return graphs, bytes, orphans
+}
+
+// rooms calls yield with the documents in memory.
+func (hs *halls) rooms(yield func(id.Document, weight, *operate.Rate)) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for doc, h := range hs.byDoc {
+		yield(doc, h.weight, &h.rate)
+	}
+}
+
+// has reports whether a connection has the document open.
+func (hs *halls) has(doc id.Document) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	_, asleep := hs.asleep[doc]
+	return asleep || hs.byDoc[doc] != nil
 }
 
 // leave takes a connection out of a document. One that rests is not woken for it.

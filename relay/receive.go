@@ -3,10 +3,13 @@ package relay
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 	"syncline/crdt/session"
+	"syncline/relay/access"
+	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/relay/wire/socket"
 )
@@ -27,7 +30,7 @@ func (c *conn) receive(frame []byte) error {
 		return c.receiveGossip(gossip)
 	}
 	if sender, _ := m.Ends(); sender != c.remote.PeerID {
-		c.drop(m, "its sender is not who joined here")
+		c.drop(m, operate.DropSender, "its sender is not who joined here")
 		return nil
 	}
 	switch m := m.(type) {
@@ -40,25 +43,28 @@ func (c *conn) receive(frame []byte) error {
 		}
 	case *wire.Error:
 		c.log.Warn("client reports an error", "text", fmt.Sprintf("%.200q", m.Message))
-	case *wire.RemoteSubscription, *wire.RemoteHeads, *wire.Token, *wire.Notice:
-		c.drop(m, "not acted on by this relay")
+	case *wire.Token:
+		return c.renew(m)
+	case *wire.RemoteSubscription, *wire.RemoteHeads, *wire.Notice:
+		c.drop(m, operate.DropUnknown, "not acted on by this relay")
 	case *wire.Join:
-		c.drop(m, "joined already")
+		c.drop(m, operate.DropUnknown, "joined already")
 	default:
-		c.drop(m, "unknown type")
+		c.drop(m, operate.DropUnknown, "unknown type")
 	}
 	return nil
 }
 
-func (c *conn) drop(m wire.Message, why string) {
-	c.relay.count.dropped.Add(1)
+func (c *conn) drop(m wire.Message, as operate.Drop, why string) {
+	c.relay.metrics.Dropped[as].Inc()
 	c.log.Debug("message dropped", "type", m.Type(), "why", why)
 }
 
 func (c *conn) receiveGossip(m *wire.Ephemeral) error {
-	if err := c.enter(m.Document); err != nil {
+	if ok, err := c.enter(m.Document); !ok {
 		return err
 	}
+	c.relay.metrics.EphemeralIn.Inc()
 	c.post(m.Document, gossip{conn: c.id, msg: m}, int64(len(m.Data)))
 	return nil
 }
@@ -70,7 +76,11 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 	if err != nil {
 		return fmt.Errorf("document %s: %w", m.Document, err)
 	}
-	if err := c.enter(m.Document); err != nil {
+	c.relay.metrics.SyncIn.Inc()
+	if ok, err := c.enter(m.Document); !ok {
+		if err == nil {
+			c.send(&wire.Unavailable{Route: c.route(), Document: m.Document})
+		}
 		return err
 	}
 	in := message{conn: c.id, request: m.Request, msg: msg}
@@ -81,6 +91,7 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 	}
 	// What was parsed is in changes; what the room keeps need not hold the frame.
 	msg.Chunks = nil
+	c.delay(c.ctx, len(in.changes), len(m.Data))
 	c.post(m.Document, in, costOf(in.changes)+int64(len(m.Data)))
 	return nil
 }
@@ -118,6 +129,7 @@ func (c *conn) receiveLarge(doc id.Document, msg *session.Message) (rest []*chun
 			}
 			// The others go on while this one waits for room in the inbox.
 			c.relay.turns.Release(1)
+			c.delay(c.ctx, len(rest), 0)
 			c.post(doc, part{conn: c.id, changes: rest}, cost)
 			if err := c.relay.turns.Acquire(context.WithoutCancel(c.ctx), 1); err != nil {
 				return nil, err
@@ -132,26 +144,45 @@ func (c *conn) receiveLarge(doc id.Document, msg *session.Message) (rest []*chun
 }
 
 func (c *conn) post(doc id.Document, in input, cost int64) {
-	c.relay.halls.post(c.ctx, doc, parcel{in: in, cost: cost})
+	c.relay.halls.post(c.ctx, doc, parcel{in: in, cost: cost, at: time.Now()})
 }
 
-// enter makes the connection a member of a document's room, if it is not one.
-func (c *conn) enter(doc id.Document) error {
+// enter makes the connection a member of a document's room, if it is not one and
+// may be. What it may not know of looks like what is not there.
+func (c *conn) enter(doc id.Document) (ok bool, err error) {
 	if _, ok := c.docs[doc]; ok {
-		return nil
+		return true, nil
+	}
+	may := c.granted().Document(doc)
+	if may == access.None {
+		return false, nil
 	}
 	if len(c.docs) >= c.relay.o.MaxDocuments {
-		return socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments))
+		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments))
+	}
+	if !c.relay.lobby.documents(c.account, 1) {
+		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on the connections of this account", c.relay.o.MaxAccountDocuments))
 	}
 	c.docs[doc] = struct{}{}
-	c.relay.halls.post(context.WithoutCancel(c.ctx), doc, parcel{in: enter{conn: c.id, peer: c.remote.PeerID}, conn: c})
-	return nil
+	c.documents.Add(1)
+	c.relay.metrics.Sessions.Add(1)
+	in := enter{conn: c.id, peer: c.remote.PeerID, readOnly: may == access.Read}
+	c.relay.halls.post(context.WithoutCancel(c.ctx), doc, parcel{in: in, conn: c})
+	return true, nil
+}
+
+// leave ends the session of one document.
+func (c *conn) leave(doc id.Document) {
+	delete(c.docs, doc)
+	c.documents.Add(-1)
+	c.relay.metrics.Sessions.Add(-1)
+	c.relay.lobby.documents(c.account, -1)
+	c.relay.halls.leave(doc, c)
 }
 
 // leaveRooms is the reader's last act.
 func (c *conn) leaveRooms() {
 	for doc := range c.docs {
-		c.relay.halls.leave(doc, c)
+		c.leave(doc)
 	}
-	clear(c.docs)
 }

@@ -3,9 +3,11 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"syncline/crdt/id"
+	"syncline/relay/access"
+	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/relay/wire/socket"
 	"syncline/storage"
@@ -24,10 +28,19 @@ import (
 // clients connect to; Serve adds the rest of a server around it.
 type Relay struct {
 	// Static after construction.
-	o     Options
-	local wire.Local
-	turns *semaphore.Weighted // to parse large messages
-	halls halls
+	o       Options
+	local   wire.Local
+	turns   *semaphore.Weighted // to parse large messages
+	halls   halls
+	lobby   lobby
+	started time.Time
+
+	metrics  *operate.Metrics
+	meter    *operate.Meter
+	refusals operate.Refusals
+	disk     disk
+
+	lastCompaction atomic.Pointer[compactionEnd] // nil: none yet
 
 	segments  *fold.Cache
 	compactor *fold.Compactor
@@ -37,17 +50,14 @@ type Relay struct {
 	cancel context.CancelFunc
 	watch  context.CancelFunc // ends what runs in the background
 
-	count  counters
 	lastID atomic.Uint64
 
-	background sync.WaitGroup // the watcher and the compactor
-	serving    sync.WaitGroup // connections; Add under mu
+	background sync.WaitGroup // watcher, compactor, clock
+	serving    sync.WaitGroup // connections
 
-	mu     sync.Mutex
-	closed bool
-	conns  map[*conn]struct{}
-	peers  map[string]*conn // by peer id; the newest of each
-	open   int              // connections, with those still shaking hands
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	peers map[string]*conn // by peer id; the newest of each
 
 	closing sync.Once
 }
@@ -63,18 +73,24 @@ func New(o Options) (*Relay, error) {
 		o: o,
 		// Clients keep what they know of a relay by its peer id while they run, and
 		// by its storage id when they have a store: both live as long as the data.
-		local: wire.Local{PeerID: "relay-" + storageID, Metadata: wire.Metadata{StorageID: storageID, Syncline: wire.Syncline}},
-		turns: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
-		conns: make(map[*conn]struct{}),
-		peers: make(map[string]*conn),
+		local:   wire.Local{PeerID: "relay-" + storageID, Metadata: wire.Metadata{StorageID: storageID, Syncline: wire.Syncline}},
+		turns:   semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		started: time.Now(),
+		conns:   make(map[*conn]struct{}),
+		peers:   make(map[string]*conn),
 	}
+	r.metrics = operate.NewMetrics(operate.MetricsOptions{Version: o.Version, MaxConnections: o.MaxConnections, Sample: r.sample})
+	r.meter = operate.NewMeter(r.metrics)
+	r.disk.init(o)
 	r.halls.init(r)
+	r.lobby.init(o)
 	r.segments = fold.NewCache(segmentBytes)
-	r.compactor = fold.NewCompactor(fold.Options{Store: o.Store, Share: o.CompactionShare, Log: o.Log})
+	r.compactor = fold.NewCompactor(fold.Options{Store: o.Store, Share: o.CompactionShare, Log: o.Log, Did: r.compacted})
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(r.ctx)
 	r.watch = cancel
 	r.background.Go(func() { r.halls.watch(ctx, o.Store, o.Log) })
+	r.background.Go(func() { r.tick(ctx) })
 	if o.CompactionShare > 0 {
 		r.background.Go(func() { r.compactor.Run(ctx) })
 	}
@@ -86,12 +102,18 @@ const segmentBytes = 16 << 20
 
 // append stores what is new in a document.
 func (r *Relay) append(doc id.Document, b storage.Batch) ([]int64, error) {
-	rows, err := r.o.Store.Append(r.ctx, b)
-	if err != nil {
-		r.count.appendFailures.Add(1)
+	if err := r.disk.full(); err != nil {
 		return nil, err
 	}
-	r.count.changesIn.Add(int64(len(rows)))
+	begun := time.Now()
+	rows, err := r.o.Store.Append(r.ctx, b)
+	if err != nil {
+		r.metrics.CommitFailures.Inc()
+		r.disk.failed(err)
+		return nil, err
+	}
+	r.metrics.Committed(time.Since(begun), len(rows))
+	r.metrics.ChangesIn.Add(len(rows))
 	r.compactor.Touched(doc, len(rows))
 	return rows, nil
 }
@@ -104,10 +126,12 @@ func (r *Relay) PeerID() string { return r.local.PeerID }
 // Refusals come as an error message and a close, never as an HTTP status: stock
 // clients under Node throw on that, and their process ends.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	t := r.ticketOf(req)
 	pulse := new(socket.Pulse)
 	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
 		OnPongReceived: pulse.Pong,
-		// Any page may connect: nothing here rests on cookies.
+		Subprotocols:   []string{access.Subprotocol},
+		// The origin is checked below, where the client can be told.
 		InsecureSkipVerify: true,
 	})
 	if err != nil {
@@ -115,65 +139,64 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ws.SetReadLimit(r.o.MaxFrame)
-	if refusal := r.admit(); refusal != nil {
-		r.turnAway(ws, refusal)
+	r.metrics.Accepted.Inc()
+	r.serving.Add(1)
+	defer r.serving.Done()
+	if err := r.lobby.enter(t.address); err != nil {
+		r.turnAway(ws, err, t.address)
 		return
 	}
-	defer r.leave()
-	r.count.connections.Add(1)
-	r.serve(ws, pulse)
+	r.serve(ws, pulse, t)
 }
 
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ws *websocket.Conn, pulse *socket.Pulse) {
+func (r *Relay) serve(ws *websocket.Conn, pulse *socket.Pulse, t ticket) {
+	g := guest{address: t.address}
+	joined := false
+	defer func() { r.lobby.leave(t.address, joined, g.grant.Account) }()
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.HandshakeTimeout)
-	remote, err := r.local.Serve(ctx, socket.Frames(ws))
+	remote, err := r.local.Serve(ctx, socket.Frames(ws), func(ctx context.Context, client wire.Remote) (err error) {
+		if g.grant, err = r.grant(ctx, t, client); err != nil {
+			return coded(err)
+		}
+		if g.account, err = r.lobby.joined(g.grant.Account); err != nil {
+			return err
+		}
+		joined = true
+		return nil
+	})
 	cancel()
 	if err != nil {
-		r.count.refused.Add(1)
-		r.o.Log.Info("handshake failed", "err", err)
-		socket.Shut(ws, wire.CloseProtocol, err.Error())
+		r.refused(socket.CodeOf(err), err, t.address, "")
+		r.o.Log.Info("handshake failed", "address", t.address, "err", err)
+		r.metrics.Closed(socket.CodeOf(err), false)
+		socket.Shut(ws, socket.CodeOf(err), err.Error())
 		return
 	}
-	c := newConn(r, connID(r.lastID.Add(1)), ws, pulse, remote)
+	remote.Metadata.Token = ""
+	g.remote = remote
+	c := newConn(r, connID(r.lastID.Add(1)), ws, pulse, g)
 	if !r.register(c) {
-		c.sendError(errDraining.Error())
-		c.ws.Close(wire.CloseDraining, errDraining.Error())
+		c.refuse(wire.CloseDraining, errDraining)
 	}
-	c.log.Info("peer joined", "syncline", remote.Metadata.Syncline)
+	c.log.Info("peer joined", "address", c.address, "account", g.grant.Account, "syncline", remote.Metadata.Syncline)
 	c.run()
 	r.unregister(c)
 }
 
 var errDraining = errors.New("the relay is shutting down; connect again in a moment")
 
-// admit counts a connection in, or says why not.
-func (r *Relay) admit() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.closed:
-		return socket.WithCode(wire.CloseDraining, errDraining)
-	case r.open >= r.o.MaxConnections:
-		return socket.WithCode(wire.CloseOverLimit, fmt.Errorf("the relay has %d connections and takes no more", r.open))
-	}
-	r.open++
-	r.count.openConnections.Add(1)
-	r.serving.Add(1)
-	return nil
-}
-
-func (r *Relay) leave() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open--
-	r.count.openConnections.Add(-1)
-	r.serving.Done()
+// refused counts a refusal and remembers it for the operator.
+func (r *Relay) refused(code wire.CloseCode, why error, address, peer string) {
+	reason := operate.ReasonOf(code)
+	r.metrics.Refused(reason)
+	r.refusals.Add(operate.Refusal{Time: time.Now(), Reason: reason, Code: code, Text: why.Error(), Address: address, Peer: peer})
 }
 
 // turnAway says why, and closes.
-func (r *Relay) turnAway(ws *websocket.Conn, why error) {
-	r.count.refused.Add(1)
+func (r *Relay) turnAway(ws *websocket.Conn, why error, address string) {
+	r.refused(socket.CodeOf(why), why, address, "")
+	r.metrics.Closed(socket.CodeOf(why), false)
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.CloseTimeout)
 	defer cancel()
 	m := &wire.Error{Route: wire.Route{SenderID: r.local.PeerID}, Message: why.Error()}
@@ -188,7 +211,7 @@ func (r *Relay) turnAway(ws *websocket.Conn, why error) {
 func (r *Relay) register(c *conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.lobby.isClosed() {
 		return false
 	}
 	if old := r.peers[c.remote.PeerID]; old != nil {
@@ -218,12 +241,8 @@ func (r *Relay) Close() error {
 }
 
 func (r *Relay) drain() {
-	r.mu.Lock()
-	r.closed = true
-	for c := range r.conns {
-		c.ws.Close(wire.CloseDraining, errDraining.Error())
-	}
-	r.mu.Unlock()
+	r.lobby.close()
+	r.closeConns()
 	r.watch()
 
 	impatient := time.AfterFunc(r.o.CloseTimeout, r.cancel)
@@ -232,4 +251,20 @@ func (r *Relay) drain() {
 	r.background.Wait()
 	r.halls.running.Wait()
 	r.cancel()
+}
+
+// closeConns closes the connections in no order, spread over Options.DrainTime:
+// stock clients come back after a fixed time, and not all at once. Syncline ends
+// are told in which time to come back by themselves.
+func (r *Relay) closeConns() {
+	r.mu.Lock()
+	conns := slices.Collect(maps.Keys(r.conns))
+	r.mu.Unlock()
+	spread := min(r.o.DrainTime, time.Duration(len(conns))*time.Millisecond)
+	begun := time.Now()
+	for i, c := range conns {
+		time.Sleep(time.Until(begun.Add(spread * time.Duration(i) / time.Duration(len(conns)))))
+		c.notice(wire.Notice{Code: wire.NoticeDraining, RetryAfter: rand.N(time.Second + r.o.DrainTime), Message: errDraining.Error()})
+		c.ws.Close(wire.CloseDraining, errDraining.Error())
+	}
 }

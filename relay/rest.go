@@ -20,6 +20,7 @@ type seat struct {
 	state session.Resting
 	met   bool // it has a session
 	bar   bool
+	reads bool // it may only read
 	holds holding
 }
 
@@ -62,7 +63,7 @@ func (r *room) rest(conns map[connID]*conn) (at resting, ok bool) {
 		if m.asks || m.answer || m.writing || m.uploading {
 			return at, false
 		}
-		s := seat{conn: conns[m.conn], met: m.session != nil, bar: m.barred, holds: m.holds}
+		s := seat{conn: conns[m.conn], met: m.session != nil, bar: m.barred, reads: m.readOnly, holds: m.holds}
 		if s.met && !m.barred {
 			if s.state, ok = m.session.Rest(); !ok {
 				return at, false
@@ -88,9 +89,9 @@ func (r *room) lastRow() int64 {
 func (r *room) wake(at *resting) {
 	heads := r.headsAt(at.row)
 	for s := range at.seats {
-		m := &member{conn: s.conn.id, peer: s.conn.remote.PeerID, barred: s.bar, holds: s.holds}
+		m := &member{conn: s.conn.id, peer: s.conn.remote.PeerID, barred: s.bar, readOnly: s.reads, holds: s.holds}
 		if s.met {
-			m.session = session.Wake(r.graph, r.orphans, s.state, heads, session.Options{})
+			m.session = session.Wake(r.graph, r.orphans, s.state, heads, session.Options{ReadOnly: s.reads})
 		}
 		r.seat(m)
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"slices"
 
 	"syncline/crdt/check"
@@ -63,6 +64,8 @@ type member struct {
 	requests  bool // its last sync message was a request
 	refusals  int  // of changes that it sent
 	barred    bool // it is neither listened nor spoken to any longer
+	readOnly  bool // its changes are not taken
+	told      bool // … which it was told
 }
 
 // holding is what we know of the document at a member's end.
@@ -80,8 +83,14 @@ type (
 
 	// enter is a connection's first input.
 	enter struct {
-		conn connID
-		peer string
+		conn     connID
+		peer     string
+		readOnly bool
+	}
+	// granted says what a member may do from now on.
+	granted struct {
+		conn     connID
+		readOnly bool
 	}
 	// part brings changes of a longer message before the message.
 	part struct {
@@ -134,6 +143,17 @@ type (
 	sendRefusal struct {
 		conn connID
 		hash id.Hash // zero when it could not be told
+		err  error
+	}
+	// sendTwin tells a member of a change that another one has put out.
+	sendTwin struct {
+		conn connID
+		hash id.Hash
+		err  error
+	}
+	// diverged counts one, and is for the log.
+	diverged struct {
+		hash id.Hash
 		err  error
 	}
 	// hangUp ends the whole connection.
@@ -191,7 +211,12 @@ func (r *room) needsAll(in input) bool {
 func (r *room) take(in input) {
 	switch in := in.(type) {
 	case enter:
-		r.seat(&member{conn: in.conn, peer: in.peer})
+		r.seat(&member{conn: in.conn, peer: in.peer, readOnly: in.readOnly})
+	case granted:
+		if m := r.members[in.conn]; m != nil && m.readOnly != in.readOnly {
+			// A session that begins anew asks for what was not taken before.
+			m.readOnly, m.told, m.session = in.readOnly, false, nil
+		}
 	case message:
 		if m := r.members[in.conn]; m != nil && !m.barred {
 			m.uploading = false
@@ -236,8 +261,25 @@ func (r *room) stageAll(m *member, changes []*chunk.Change) {
 	if r.graph.IsShallow() {
 		return // it contains them: see needsAll
 	}
+	if m.readOnly {
+		r.declineFrom(m, changes)
+		return
+	}
 	for _, c := range changes {
 		r.stage(c, m)
+	}
+}
+
+// errReadOnly is why the changes of a member are not taken that may only read.
+var errReadOnly = errors.New("you may read this document and not change it; your change stays with you")
+
+// declineFrom tells a member that may only read that its changes are not taken. It
+// is told once.
+func (r *room) declineFrom(m *member, changes []*chunk.Change) {
+	i := slices.IndexFunc(changes, func(c *chunk.Change) bool { return !r.graph.Contains(c.Hash) })
+	if i >= 0 && !m.told {
+		m.told = true
+		r.do(sendRefusal{conn: m.conn, hash: changes[i].Hash, err: errReadOnly})
 	}
 }
 

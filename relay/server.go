@@ -4,24 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"syncline/relay/operate"
 )
 
 // Serve serves HTTP on a listener until ctx ends, then closes the relay and waits
-// for it. The port has the WebSocket on every path, and for those who come with
-// something else: /healthz, which answers "ok" while connections are taken, and
-// /, a page that says what this is.
+// for it: Handler, and nothing else.
 func (r *Relay) Serve(ctx context.Context, l net.Listener) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", r.health)
-	mux.HandleFunc("/", r.root)
 	s := &http.Server{
-		Handler:           mux,
+		Handler:           r.Handler(),
 		ReadHeaderTimeout: r.o.HandshakeTimeout,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(r.o.Log.Handler(), slog.LevelDebug),
@@ -42,27 +38,24 @@ func (r *Relay) Serve(ctx context.Context, l net.Listener) error {
 	return fmt.Errorf("serve on %s: %w", l.Addr(), errors.Join(err, r.Close()))
 }
 
-func (r *Relay) health(w http.ResponseWriter, _ *http.Request) {
-	r.mu.Lock()
-	closed := r.closed
-	r.mu.Unlock()
-	if closed {
-		http.Error(w, "draining", http.StatusServiceUnavailable)
-		return
-	}
-	io.WriteString(w, "ok\n")
+// Handler is all that the relay serves: the WebSocket on every path, as stock
+// clients want it, the paths of package operate, and Options.Pages.
+func (r *Relay) Handler() http.Handler {
+	return operate.Handler(r, operate.Options{Metrics: r.metrics, Allow: r.o.Admin.Allowed, Next: http.HandlerFunc(r.root), Log: r.o.Log})
 }
 
 func (r *Relay) root(w http.ResponseWriter, req *http.Request) {
-	if strings.EqualFold(req.Header.Get("Upgrade"), "websocket") {
+	switch {
+	case strings.EqualFold(req.Header.Get("Upgrade"), "websocket"):
 		r.ServeHTTP(w, req)
-		return
-	}
-	if req.URL.Path != "/" {
+	case r.o.Pages != nil:
+		r.o.Pages.ServeHTTP(w, req)
+	case req.URL.Path != "/":
 		http.NotFound(w, req)
-		return
+	default:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(w, "This is a Syncline relay: it keeps and forwards the changes of Automerge documents.\n"+
+			"Point the WebSocket adapter of an automerge-repo at ws://%s/\n"+
+			"How it is doing is at /status, what it can do at %s\n", req.Host, operate.CapabilitiesPath)
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "This is a Syncline relay: it keeps and forwards the changes of Automerge documents.\n"+
-		"Point the WebSocket adapter of an automerge-repo at ws://%s/\n", req.Host)
 }

@@ -13,7 +13,7 @@ func (r *room) hear(m *member, in message) {
 	if m.session == nil {
 		// What earlier sessions shared is not kept here: who keeps it says so in its
 		// first message, and who does not is asked for its heads.
-		m.session = session.New(r.graph, r.orphans, session.Options{})
+		m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
 	}
 	m.session.Receive(in.msg)
 	m.answer, m.requests = true, in.request

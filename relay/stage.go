@@ -170,9 +170,22 @@ func (r *room) takeStored(metas []graph.Meta) {
 	}
 }
 
+// noteTwins tells everybody of changes that put others out of the document: the
+// device that wrote them issues its operations again.
 func (r *room) noteTwins(v graph.Verdict) {
 	for _, t := range v.Twins {
-		r.do(report{text: "twins: an actor used a sequence number twice", hash: t.Hashes[0], err: fmt.Errorf("actor %s, sequence number %d, %d changes", t.Actor, t.Seq, len(t.Hashes))})
+		err := fmt.Errorf("actor %s used sequence number %d for %d changes; the one with the lowest hash stands", t.Actor, t.Seq, len(t.Hashes))
+		for i, h := range t.Hashes {
+			if i == t.Stands {
+				continue
+			}
+			r.do(diverged{hash: h, err: err})
+			for _, m := range r.order {
+				if !m.barred {
+					r.do(sendTwin{conn: m.conn, hash: h, err: err})
+				}
+			}
+		}
 	}
 }
 

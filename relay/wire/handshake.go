@@ -75,10 +75,11 @@ func (l Local) Accept(first Message) (server Remote, err error) {
 	return Remote{}, fmt.Errorf("%w, not %.40q", ErrNotPeer, first.Type())
 }
 
-// Serve does the server's side of a handshake. When it returns an error that is
-// not the connection's own, it has told the client, and the caller closes with
-// CloseProtocol.
-func (l Local) Serve(ctx context.Context, conn Frames) (Remote, error) {
+// Serve does the server's side of a handshake. vet, if not nil, may refuse the
+// client before it is answered. When Serve returns an error that is not the
+// connection's own, it has told the client, and the caller closes with
+// CloseProtocol unless the error says otherwise.
+func (l Local) Serve(ctx context.Context, conn Frames, vet func(context.Context, Remote) error) (Remote, error) {
 	b, err := conn.ReadFrame(ctx)
 	if err != nil {
 		return Remote{}, fmt.Errorf("read join: %w", err)
@@ -90,6 +91,11 @@ func (l Local) Serve(ctx context.Context, conn Frames) (Remote, error) {
 		reply = &Error{Route: Route{SenderID: l.PeerID}, Message: err.Error()}
 	} else {
 		reply, client, err = l.Answer(first)
+	}
+	if err == nil && vet != nil {
+		if err = vet(ctx, client); err != nil {
+			reply = &Error{Route: Route{SenderID: l.PeerID, TargetID: client.PeerID}, Message: err.Error()}
+		}
 	}
 	if werr := write(ctx, conn, reply); werr != nil && err == nil {
 		return Remote{}, werr

@@ -49,7 +49,7 @@ func TestHandshakeOfBothSides(t *testing.T) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		r, err := server.Serve(t.Context(), a)
+		r, err := server.Serve(t.Context(), a, nil)
 		done <- result{r, err}
 	}()
 	gotServer, err := client.Connect(t.Context(), b)
@@ -140,7 +140,7 @@ func TestServeTellsTheClientWhyItIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, far := newPipe()
 			far.out <- tt.frame
-			if _, err := server.Serve(t.Context(), a); !errors.Is(err, tt.err) {
+			if _, err := server.Serve(t.Context(), a, nil); !errors.Is(err, tt.err) {
 				t.Fatalf("have %v, want %v", err, tt.err)
 			}
 			m, err := Decode(<-far.in)
@@ -158,7 +158,7 @@ func TestHandshakeWithAConnectionThatEnds(t *testing.T) {
 	in := make(chan []byte)
 	close(in)
 	dead := pipe{in: in, out: make(chan []byte, 1)}
-	if _, err := server.Serve(t.Context(), dead); !errors.Is(err, io.EOF) {
+	if _, err := server.Serve(t.Context(), dead, nil); !errors.Is(err, io.EOF) {
 		t.Errorf("serve: have %v, want EOF", err)
 	}
 	if _, err := client.Connect(t.Context(), dead); !errors.Is(err, io.EOF) {
