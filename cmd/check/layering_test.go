@@ -30,6 +30,7 @@ type layer struct {
 // matches a package is its rule.
 var layers = []layer{
 	{pkg: "crdt/id", pure: true},
+	{pkg: "crdt/digest", pure: true},
 	{pkg: "crdt/chunk", pure: true, may: []string{"crdt/id"}},
 	{pkg: "crdt/graph", pure: true, may: []string{"crdt/id", "crdt/chunk"}},
 	{pkg: "crdt/check", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
