@@ -90,7 +90,7 @@ type Options struct {
 	MaxAccountDocuments int
 	// ChangesPerSecond and BytesPerSecond are what one connection may bring in the
 	// long run, of sync messages; what comes faster waits in the network, and the
-	// client with it. Ten seconds' worth may come at once. 0: 20,000 changes and
+	// client with it. Ten seconds' worth may come at once. 0: 50,000 changes and
 	// 16 MiB, more than one processor takes in.
 	ChangesPerSecond int
 	BytesPerSecond   int
@@ -126,7 +126,7 @@ func (o Options) withDefaults() Options {
 	setLimit(&o.MaxPerAccount, 200)
 	setLimit(&o.MaxDocuments, 100_000)
 	setLimit(&o.MaxAccountDocuments, 200_000)
-	setLimit(&o.ChangesPerSecond, 20_000)
+	setLimit(&o.ChangesPerSecond, 50_000)
 	setLimit(&o.BytesPerSecond, 16<<20)
 	setLimit(&o.AccountShare, 4)
 	if o.DiskLowWater == 0 {

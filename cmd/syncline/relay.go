@@ -7,65 +7,175 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"syncline/relay"
+	"syncline/relay/access"
+	"syncline/relay/operate"
 	"syncline/storage"
 )
 
 // relayFile is the name of a relay's store in its data directory.
 const relayFile = "relay.db"
 
+// relayFlags are what the relay is told on the command line.
+type relayFlags struct {
+	listen, data   string
+	keys           string
+	audience       string
+	issuer         string
+	origins        []string
+	open           bool
+	adminTokenOnly bool
+	o              relay.Options
+}
+
 func relayCommand() *cobra.Command {
-	var listen, data string
+	var f relayFlags
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "Keep and forward changes between peers",
 		Long: "Serve the automerge-repo WebSocket protocol: keep every change of every document\n" +
-			"that peers bring, and forward it to the others. Runs until it is interrupted.",
-		Example: "  syncline relay --listen 127.0.0.1:3030 --data ./relay-data",
-		Args:    cobra.NoArgs,
+			"that peers bring, and forward it to the others. Runs until it is interrupted.\n\n" +
+			"On an address that others reach, clients need access tokens (syncline token),\n" +
+			"unless --open-access says that everybody may read and write everything.\n\n" +
+			"Its own pages: /status, /metrics and /admin for this machine or a token with\n" +
+			"the admin claim; /healthz, /readyz and " + operate.CapabilitiesPath + " for all.\n" +
+			"A limit of -1 is none.",
+		Example: "  syncline relay --listen 127.0.0.1:3030 --data ./relay-data\n" +
+			"  syncline relay --listen :3030 --access-keys keys.jwks --audience my-app",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logger(cmd, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			return failed(runRelay(cmd.Context(), listen, data, log))
+			if f.o.Origins, err = access.NewOrigins(f.origins); err != nil {
+				return err
+			}
+			return failed(f.run(cmd.Context(), log))
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:3030", "address and port to serve on; port 0 takes a free one (SYNCLINE_LISTEN)")
-	cmd.Flags().StringVar(&data, "data", "syncline-data", "directory for what the relay keeps; made if it is not there (SYNCLINE_DATA)")
-	cmd.AddCommand(relayDocsCommand())
+	fl := cmd.Flags()
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:3030", "address and port to serve on; port 0 takes a free one (SYNCLINE_LISTEN)")
+	fl.StringVar(&f.data, "data", "syncline-data", "directory for what the relay keeps; made if it is not there (SYNCLINE_DATA)")
+	fl.StringVar(&f.keys, "access-keys", "", "public keys that access tokens are checked with: a `FILE` (PEM or JWKS) or the URL of a JWKS; followed when they change (SYNCLINE_ACCESS_KEYS)")
+	fl.StringVar(&f.audience, "audience", "", "what tokens must name as their audience (SYNCLINE_AUDIENCE)")
+	fl.StringVar(&f.issuer, "issuer", "", "what tokens must name as their issuer; otherwise any (SYNCLINE_ISSUER)")
+	fl.StringSliceVar(&f.origins, "origin", nil, "`ORIGIN` of pages that may connect, such as https://app.example, or *; may be repeated; otherwise pages of this machine (SYNCLINE_ORIGIN, separated by commas)")
+	fl.BoolVar(&f.open, "open-access", false, "let everybody who reaches it read and write everything (SYNCLINE_OPEN_ACCESS)")
+	fl.BoolVar(&f.adminTokenOnly, "admin-token-only", false, "ask for a token on the admin pages from this machine too, as behind a proxy (SYNCLINE_ADMIN_TOKEN_ONLY)")
+	fl.Int64Var(&f.o.MaxFrame, "max-frame", 64<<20, "bytes of the largest message taken (SYNCLINE_MAX_FRAME)")
+	fl.IntVar(&f.o.MaxQueue, "max-queue", 64<<20, "bytes that may wait for a slow reader before it is closed (SYNCLINE_MAX_QUEUE)")
+	fl.IntVar(&f.o.MaxConnections, "max-connections", 10_000, "connections at a time (SYNCLINE_MAX_CONNECTIONS)")
+	fl.IntVar(&f.o.MaxPerAddress, "max-per-address", 2_000, "connections from one address; -1 behind a proxy (SYNCLINE_MAX_PER_ADDRESS)")
+	fl.IntVar(&f.o.MaxPerAccount, "max-per-account", 200, "connections of one account (SYNCLINE_MAX_PER_ACCOUNT)")
+	fl.IntVar(&f.o.MaxDocuments, "max-documents", 100_000, "documents open on one connection (SYNCLINE_MAX_DOCUMENTS)")
+	fl.IntVar(&f.o.MaxAccountDocuments, "max-account-documents", 200_000, "documents open on all connections of an account (SYNCLINE_MAX_ACCOUNT_DOCUMENTS)")
+	fl.IntVar(&f.o.ChangesPerSecond, "changes-per-second", 50_000, "changes that one connection may bring in the long run; four times that for an account (SYNCLINE_CHANGES_PER_SECOND)")
+	fl.IntVar(&f.o.BytesPerSecond, "bytes-per-second", 16<<20, "bytes of the same (SYNCLINE_BYTES_PER_SECOND)")
+	fl.DurationVar(&f.o.HandshakeTimeout, "handshake-timeout", 5*time.Second, "how long a client may take to join and show its token (SYNCLINE_HANDSHAKE_TIMEOUT)")
+	fl.Int64Var(&f.o.DiskLowWater, "disk-low-water", 64<<20, "bytes of free disk below which nothing is stored (SYNCLINE_DISK_LOW_WATER)")
+	fl.Int64Var(&f.o.IdleBytes, "idle-bytes", 8<<20, "bytes of memory for documents that are open and in which nothing happens (SYNCLINE_IDLE_BYTES)")
+	fl.Float64Var(&f.o.CompactionShare, "compaction-share", 0.25, "part of one processor that folds long histories in the background; -1 folds none (SYNCLINE_COMPACTION_SHARE)")
+	fl.DurationVar(&f.o.DrainTime, "drain-time", 2*time.Second, "over how long the closing of many connections is spread at the end (SYNCLINE_DRAIN_TIME)")
+	cmd.AddCommand(relayDocsCommand(), relayCheckCommand())
 	return cmd
 }
 
-// runRelay serves until ctx ends. The store is opened first: a port that answers
-// means a relay that works.
-func runRelay(ctx context.Context, listen, data string, log *slog.Logger) (err error) {
-	store, err := openStore(ctx, data, log)
+// run serves until ctx ends. The store is opened first: a port that answers means
+// a relay that works.
+func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
+	verifier, err := f.verifier(log)
+	if err != nil {
+		return err
+	}
+	if verifier != nil {
+		defer func() { err = errors.Join(err, verifier.Close()) }()
+	}
+	store, err := openStore(ctx, f.data, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
 	if err != nil {
-		return listenError(listen, err)
+		return listenError(f.listen, err)
 	}
-	r, err := relay.New(relay.Options{Store: store, Log: log})
+	if verifier == nil && !access.Loopback(l.Addr()) {
+		if !f.open {
+			l.Close()
+			return fmt.Errorf("others can reach %s, and nothing says who may read and write: give --access-keys and --audience, listen on 127.0.0.1, or say --open-access to let everybody in", l.Addr())
+		}
+		log.Warn("open access: everybody who reaches the relay may read and write every document whose id they know", "listen", l.Addr().String())
+	}
+	o := f.o
+	o.Store, o.Log, o.Version, o.Access, o.Audience = store, log, version(), verifier, f.audience
+	o.Admin.TokenOnly = f.adminTokenOnly
+	r, err := relay.New(o)
 	if err != nil {
 		l.Close()
 		return err
 	}
-	log.Info("relay is listening", "url", "ws://"+l.Addr().String(), "data", store.Path(), "storageId", store.StorageID())
+	log.Info("relay is listening", "url", "ws://"+l.Addr().String(), "data", store.Path(), "storageId", store.StorageID(), "access", verifier != nil)
 	if err := r.Serve(ctx, l); err != nil {
 		return err
 	}
 	log.Info("relay has stopped")
 	return nil
+}
+
+// verifier makes what checks tokens; nil if there is no access control.
+func (f *relayFlags) verifier(log *slog.Logger) (*access.Verifier, error) {
+	if f.keys == "" {
+		if f.audience != "" || f.issuer != "" {
+			return nil, errors.New("--audience and --issuer are for access tokens, which need --access-keys")
+		}
+		return nil, nil
+	}
+	if f.open {
+		return nil, errors.New("--open-access and --access-keys contradict each other; give one of them")
+	}
+	// The wait for keys must leave time to tell the client.
+	o := access.Options{Audience: f.audience, Issuer: f.issuer, FetchTimeout: max(f.o.HandshakeTimeout, 0) * 3 / 5, Log: log}
+	if strings.Contains(f.keys, "://") {
+		o.JWKSURL = f.keys
+	} else {
+		o.KeyFile = f.keys
+	}
+	return access.New(o)
+}
+
+func relayCheckCommand() *cobra.Command {
+	var at string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Ask a running relay whether it is ready",
+		Long:  "Ask a running relay whether it takes connections and stores changes. The exit code\nis 0 only if it does, which is what health checks want.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			root, err := url.Parse(at)
+			if err != nil || root.Scheme != "http" && root.Scheme != "https" || root.Host == "" {
+				return fmt.Errorf("%q is no URL of a relay; such as http://127.0.0.1:3030", at)
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), 4*time.Second)
+			defer cancel()
+			if err := operate.CheckReady(ctx, root); err != nil {
+				return failed(err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&at, "at", "http://127.0.0.1:3030", "`URL` of the relay (SYNCLINE_AT)")
+	return cmd
 }
 
 // openStore opens or makes the store in a data directory.
