@@ -67,15 +67,21 @@ type mapSpan struct {
 	next     int // number of the first map behind it
 }
 
+// mapEntry has no pointers, so that the collector need not look at thousands.
 type mapEntry struct {
-	key   []byte // memory of C
-	value int    // offset
-	next  int    // number of the first map in the value, if there is one
+	key  int    // offset behind its length
+	size uint32 // of the key
+	next uint32 // number of the first map in the value, if there is one
 }
 
-func compareEntries(a, b mapEntry) int { return digest.CompareKeys(a.key, b.key) }
-
 func (s *summer) offset(d *decoder) int { return len(s.all) - len(d.b) }
+
+// value is the offset of an entry's value.
+func (e mapEntry) value() int { return e.key + int(e.size) }
+
+func (s *summer) key(e mapEntry) []byte { return s.all[e.key:e.value()] }
+
+func (s *summer) compare(a, b mapEntry) int { return digest.CompareKeys(s.key(a), s.key(b)) }
 
 // index passes one value and notes its maps, their entries in order.
 func (s *summer) index(d *decoder) error {
@@ -106,16 +112,17 @@ func (s *summer) indexMap(d *decoder) error {
 	s.entries = slices.Grow(s.entries, m.n)[:m.first+m.n]
 	sorted := true
 	for i := range m.n {
-		e := mapEntry{key: d.bytes(), value: s.offset(d), next: len(s.maps)}
+		e := mapEntry{size: uint32(len(d.bytes())), next: uint32(len(s.maps))}
+		e.key = s.offset(d) - int(e.size)
 		s.entries[m.first+i] = e
-		sorted = sorted && (i == 0 || compareEntries(s.entries[m.first+i-1], e) < 0)
+		sorted = sorted && (i == 0 || s.compare(s.entries[m.first+i-1], e) < 0)
 		if err := s.index(d); err != nil {
-			s.at = append(s.at, string(e.key))
+			s.at = append(s.at, string(s.key(e)))
 			return err
 		}
 	}
 	if !sorted {
-		slices.SortFunc(s.entries[m.first:m.first+m.n], compareEntries)
+		slices.SortFunc(s.entries[m.first:m.first+m.n], s.compare)
 	}
 	m.end, m.next = s.offset(d), len(s.maps)
 	s.maps[number] = m
@@ -153,8 +160,8 @@ func (s *summer) write(d *decoder) {
 		m := s.maps[s.next]
 		s.out.Map(m.n)
 		for _, e := range s.entries[m.first : m.first+m.n] {
-			s.out.Text(e.key)
-			d.b, s.next = s.all[e.value:], e.next
+			s.out.Text(s.key(e))
+			d.b, s.next = s.all[e.value():], int(e.next)
 			s.write(d)
 		}
 		d.b, s.next = s.all[m.end:], m.next
