@@ -388,8 +388,8 @@ func randomText(r *rand.Rand) string {
 
 func TestAnEncoderDoesNotAllocateForValues(t *testing.T) {
 	e := New()
-	key, text := []byte("title"), bytes.Repeat([]byte("x"), 2*spill)
-	if n := testing.AllocsPerRun(100, func() {
+	key, texts := []byte("title"), [][]byte{bytes.Repeat([]byte("x"), 2*spill), bytes.Repeat([]byte("x"), spill/3)}
+	if n := testing.AllocsPerRun(1000, func() {
 		e.Map(1)
 		e.Text(key)
 		e.List(7)
@@ -397,10 +397,28 @@ func TestAnEncoderDoesNotAllocateForValues(t *testing.T) {
 		e.Float(1.5)
 		e.Counter(1 << 40)
 		e.Time(1700000000123)
-		e.Text(text)
+		for _, text := range texts {
+			e.Text(text)
+		}
 		e.Bytes(key)
 		e.Null()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+	if cap(e.b) != spill {
+		t.Errorf("it holds back %d bytes, want %d at most", cap(e.b), spill)
+	}
+}
+
+// A full buffer is where a head, a float or a text might be torn or lost.
+func TestAnEncoderSpillsBetweenAnyTwoBytes(t *testing.T) {
+	ref := reference(t)
+	items := []any{int64(5), int64(-1000), uint64(math.MaxUint64), 1.5, "text", []byte{1}, counter(1 << 40), millis(1 << 40), nil}
+	for fill := spill - 40; fill <= spill; fill++ {
+		v := append([]any{strings.Repeat("x", fill)}, items...)
+		if got, _ := encoded(v); !bytes.Equal(got, ref(v)) {
+			t.Errorf("behind %d bytes: %x", fill, got[fill:])
+		}
+		items = append(items[1:], items[0])
 	}
 }
