@@ -106,14 +106,7 @@ func (h *hall) log() *slog.Logger { return h.relay.o.Log.With("doc", h.doc.Strin
 // of a long document as long as that is enough.
 func (h *hall) load() {
 	ctx, store := h.relay.ctx, h.relay.o.Store
-	g, err := fold.Shallow(ctx, store, h.doc)
-	if err != nil {
-		// What lies beside the journal is no reason to refuse what is in it.
-		h.log().Warn("document chunk not used", "err", err)
-	}
-	if g == nil {
-		g, err = fold.Graph(ctx, store, h.doc)
-	}
+	g, err := fold.Newest(ctx, store, h.doc)
 	if err != nil {
 		h.fail(err)
 		return

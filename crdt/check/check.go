@@ -59,7 +59,7 @@ func (k *Checker) Check(c *chunk.Change) error {
 	if err := k.g.Check(c); err != nil {
 		return err
 	}
-	ancestry := k.g.Ancestors(c.Deps)
+	ancestry := k.g.Checked(c)
 	own, needed := k.survey(c, ancestry)
 	if err := k.read(needed); err != nil {
 		return err

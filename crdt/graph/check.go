@@ -48,6 +48,14 @@ func (g *Graph) Check(c *chunk.Change) error {
 	return nil
 }
 
+// Checked returns the ancestry of a change that Check passed last.
+func (g *Graph) Checked(c *chunk.Change) Ancestry {
+	if g.checked.hash == c.Hash && g.checked.nodes == len(g.hash) {
+		return g.checked.anc
+	}
+	return g.Ancestors(c.Deps)
+}
+
 type checker struct {
 	g      *Graph
 	c      *chunk.Change

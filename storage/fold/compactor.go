@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +17,9 @@ type Options struct {
 	Store *storage.Store
 	// Share is the part of one processor that it may use. 0: 0.25.
 	Share float64
-	// Idle, if set, is called whenever there is nothing left to do, and Did after
-	// each step, with its error and how long it worked; it is for metrics.
-	Idle func()
-	Did  func(d Done, worked time.Duration, err error)
+	// Did, if set, is called after each step, with its error and how long it worked;
+	// it is for metrics.
+	Did func(d Done, worked time.Duration, err error)
 	// Log is told of what could not be folded. nil: silent.
 	Log *slog.Logger
 }
@@ -31,6 +31,9 @@ const (
 	// surveyEvery is how often the store is asked for documents with much to fold.
 	surveyEvery = 10 * time.Minute
 	surveyed    = 4096 // documents at a time
+	// settleRuns is by how many runs a document may grow before it is folded though
+	// it does not settle.
+	settleRuns = 16
 	// workAtATime is after how much work a pause is made.
 	workAtATime = 5 * time.Millisecond
 )
@@ -43,14 +46,26 @@ type Compactor struct {
 
 	mu      sync.Mutex
 	touched map[id.Document]int64 // new rows since the last look
-	due     []id.Document
-	queued  map[id.Document]bool
+	due     []due                 // by their time
+	queued  map[id.Document]*queued
 
 	// Owned by Run.
 	unfit   map[id.Document]int64 // changes it had when a part could not be folded
 	noChunk map[id.Document]int64 // … when no chunk could be made
 	began   time.Time             // of the work since the last pause
 	total   time.Duration         // of work in the present step
+}
+
+// due is a document that waits for a look.
+type due struct {
+	doc id.Document
+	at  time.Time // not before
+}
+
+// queued is what came to a document since it waits.
+type queued struct {
+	rows int64
+	last time.Time
 }
 
 // NewCompactor returns a compactor, which works while Run does.
@@ -61,21 +76,24 @@ func NewCompactor(o Options) *Compactor {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Idle == nil {
-		o.Idle = func() {}
-	}
 	if o.Did == nil {
 		o.Did = func(Done, time.Duration, error) {}
 	}
-	return &Compactor{o: o, limits: standard, news: make(chan struct{}, 1), touched: map[id.Document]int64{}, queued: map[id.Document]bool{},
+	return &Compactor{o: o, limits: standard, news: make(chan struct{}, 1), touched: map[id.Document]int64{}, queued: map[id.Document]*queued{},
 		unfit: map[id.Document]int64{}, noChunk: map[id.Document]int64{}}
 }
 
 // Touched says that a document has so many new rows: a look is taken at it when
-// these are as many as it keeps in the journal. It is cheap and never blocks.
+// these are as many as it keeps in the journal, and it has been quiet for a moment.
+// It is cheap and never blocks.
 func (c *Compactor) Touched(doc id.Document, rows int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if q := c.queued[doc]; q != nil {
+		q.rows += int64(rows)
+		q.last = time.Now()
+		return
+	}
 	n, known := c.touched[doc]
 	if n += int64(rows); n < c.limits.keep {
 		if known || len(c.touched) < maxTouched {
@@ -84,7 +102,7 @@ func (c *Compactor) Touched(doc id.Document, rows int) {
 		return
 	}
 	delete(c.touched, doc)
-	c.enqueue(doc)
+	c.enqueue(doc, time.Now().Add(c.limits.settle))
 }
 
 // Backlog is how many documents wait for a look.
@@ -94,10 +112,10 @@ func (c *Compactor) Backlog() int {
 	return len(c.queued)
 }
 
-func (c *Compactor) enqueue(doc id.Document) {
-	if !c.queued[doc] {
-		c.queued[doc] = true
-		c.due = append(c.due, doc)
+func (c *Compactor) enqueue(doc id.Document, at time.Time) {
+	if c.queued[doc] == nil {
+		c.queued[doc] = &queued{}
+		c.await(doc, at)
 	}
 	select {
 	case c.news <- struct{}{}:
@@ -105,16 +123,34 @@ func (c *Compactor) enqueue(doc id.Document) {
 	}
 }
 
-// next returns the document that waits longest. It stays queued, as Backlog sees
-// it, until finished is called.
-func (c *Compactor) next() (doc id.Document, ok bool) {
+func (c *Compactor) await(doc id.Document, at time.Time) {
+	i, _ := slices.BinarySearchFunc(c.due, at, func(d due, at time.Time) int {
+		if d.at.After(at) {
+			return 1
+		}
+		return -1
+	})
+	c.due = slices.Insert(c.due, i, due{doc: doc, at: at})
+}
+
+// next returns the document that waits longest, or for how long none is due; 0 if
+// none waits. It stays queued, as Backlog sees it, until finished is called.
+func (c *Compactor) next(now time.Time) (doc id.Document, wait time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.due) == 0 {
-		return doc, false
+	for len(c.due) > 0 {
+		d := c.due[0]
+		if wait = d.at.Sub(now); wait > 0 {
+			return doc, wait, false
+		}
+		c.due = c.due[1:]
+		if q := c.queued[d.doc]; now.Sub(q.last) < c.limits.settle && q.rows < settleRuns*c.limits.run {
+			c.await(d.doc, q.last.Add(c.limits.settle))
+			continue
+		}
+		return d.doc, 0, true
 	}
-	doc, c.due = c.due[0], c.due[1:]
-	return doc, true
+	return doc, 0, false
 }
 
 func (c *Compactor) finished(doc id.Document, more bool) {
@@ -122,7 +158,7 @@ func (c *Compactor) finished(doc id.Document, more bool) {
 	defer c.mu.Unlock()
 	delete(c.queued, doc)
 	if more {
-		c.enqueue(doc)
+		c.enqueue(doc, time.Time{})
 	}
 }
 
@@ -131,19 +167,25 @@ func (c *Compactor) Run(ctx context.Context) error {
 	survey := time.NewTicker(surveyEvery)
 	defer survey.Stop()
 	c.survey(ctx)
-	for {
-		for doc, ok := c.next(); ok && ctx.Err() == nil; doc, ok = c.next() {
+	for ctx.Err() == nil {
+		doc, wait, ok := c.next(time.Now())
+		if ok {
 			c.finished(doc, c.document(ctx, doc))
+			continue
 		}
-		c.o.Idle()
+		var later <-chan time.Time
+		if wait > 0 {
+			later = time.After(wait)
+		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-c.news:
+		case <-later:
 		case <-survey.C:
 			c.survey(ctx)
 		}
 	}
+	return nil
 }
 
 // survey looks for documents of which much is in the journal.
@@ -158,7 +200,7 @@ func (c *Compactor) survey(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range docs {
-		c.enqueue(d.Doc)
+		c.enqueue(d.Doc, time.Time{})
 	}
 }
 

@@ -15,6 +15,25 @@ import (
 // takes a compactor longer than the read does.
 const tries = 100
 
+// Newest loads as much of a document as is cheap: its newest part if it is long, or
+// all of it.
+func Newest(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+	d, err := store.Document(ctx, doc)
+	if errors.Is(err, storage.ErrNotFound) {
+		return graph.New(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if d.Changes >= standard.chunk {
+		// What lies beside the journal is no reason to refuse what is in it.
+		if g, err := Shallow(ctx, store, doc); g != nil && err == nil {
+			return g, nil
+		}
+	}
+	return Graph(ctx, store, doc)
+}
+
 // Graph loads the whole graph of a document, without reading a body. A document
 // that is not known has an empty one.
 func Graph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
@@ -26,7 +45,7 @@ func Graph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.G
 		if err != nil {
 			return nil, err
 		}
-		g, err := loadGraph(ctx, store, doc)
+		g, err := loadGraph(ctx, store, d)
 		if err == nil && int64(g.Unpublished()) < d.Changes {
 			err = fmt.Errorf("document %s: %d of %d changes are there: %w", doc, g.Unpublished(), d.Changes, storage.ErrNotFound)
 		}
@@ -42,11 +61,15 @@ func Graph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.G
 
 // loadGraph reads the segments and then the journal. What is folded in between is
 // read twice or not at all.
-func loadGraph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
-	l, err := readLayout(ctx, store, doc)
-	if err != nil {
-		return nil, err
+func loadGraph(ctx context.Context, store *storage.Store, d storage.DocumentInfo) (*graph.Graph, error) {
+	doc, l := d.Doc, &layout{}
+	if d.FoldedRow > 0 {
+		var err error
+		if l, err = readLayout(ctx, store, doc); err != nil {
+			return nil, err
+		}
 	}
+	var err error
 	g := graph.New()
 	runs := make([]*graph.Run, len(l.folded))
 	for i, info := range l.folded { // all at once, before one of them is replaced

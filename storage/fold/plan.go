@@ -1,6 +1,10 @@
 package fold
 
-import "syncline/storage"
+import (
+	"time"
+
+	"syncline/storage"
+)
 
 // limits are what a plan goes by.
 type limits struct {
@@ -18,9 +22,12 @@ type limits struct {
 	// it holds, so that long histories are not written too often, and what an end
 	// has to load beside it stays small.
 	chunk, part int64
+	// settle is for how long a document is left alone that has just grown: what
+	// comes in a burst is folded once it is over.
+	settle time.Duration
 }
 
-var standard = limits{keep: 256, run: 1024, heavyBytes: 1 << 20, heavyRows: 64, chunk: 1024, part: 32}
+var standard = limits{keep: 256, run: 1024, heavyBytes: 1 << 20, heavyRows: 64, chunk: 1024, part: 32, settle: 2 * time.Second}
 
 const (
 	// runBytes bounds what a step has in memory of the bodies that it folds.
