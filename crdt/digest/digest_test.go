@@ -405,8 +405,24 @@ func TestAnEncoderDoesNotAllocateForValues(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if cap(e.b) != spill {
-		t.Errorf("it holds back %d bytes, want %d at most", cap(e.b), spill)
+}
+
+func TestAnEncoderHoldsBackNoMoreThanItsBuffer(t *testing.T) {
+	half := bytes.Repeat([]byte("x"), spill/2)
+	for name, write := range map[string]func(*Encoder){
+		"simple values": func(e *Encoder) { e.Null() },
+		"heads":         func(e *Encoder) { e.Int(math.MinInt64) },
+		"floats":        func(e *Encoder) { e.Float(1.5) },
+		"texts":         func(e *Encoder) { e.Text(half) },
+	} {
+		e := New()
+		for range spill + 1 {
+			write(e)
+			if cap(e.b) != spill {
+				t.Errorf("%s: it holds back %d bytes, want %d at most", name, cap(e.b), spill)
+				break
+			}
+		}
 	}
 }
 
