@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 
 	"syncline/crdt"
 	"syncline/crdt/graph"
@@ -69,6 +70,9 @@ type device struct {
 func newDevice(secret []byte, doc id.Document) device {
 	return device{secret: secret, doc: doc, tag: crdt.DeviceTag(secret, doc)}
 }
+
+// String names the device within the document.
+func (d device) String() string { return hex.EncodeToString(d.tag) }
 
 func (d device) wrote(a id.Actor) bool { return bytes.HasPrefix([]byte(a), d.tag) }
 

@@ -259,7 +259,7 @@ func (a *again) issue(s *standIn, n int, m graph.Meta) error {
 	case g.Unpublished() >= againChanges || a.bytes >= againBytes:
 		return errStaged
 	default:
-		ready := a.r.stageOne(staged{change: moved, origin: originLocal})
+		ready := a.r.stageOne(staged{change: moved, origin: originLocal, record: newRecord(moved, nil)})
 		if !g.Contains(moved.Hash) {
 			return nil // it was reported
 		}

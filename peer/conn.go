@@ -28,6 +28,7 @@ type conn struct {
 	self   string // our peer id on this connection
 	log    *slog.Logger
 	dialed bool                 // by us: we say the first word on each document
+	peers  bool                 // the other end is a peer, as far as we know, and not a relay
 	only   map[id.Document]bool // what is carried; nil: of a dialled one all, of an accepted one what it asks for
 	admits func() bool          // whether it may bring documents that we do not have
 

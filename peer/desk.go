@@ -14,6 +14,7 @@ import (
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/storage"
 )
 
 // desk is the goroutine around one replica: an inbox, the store, the core document
@@ -48,6 +49,7 @@ type desk struct {
 	applied []int64 // rows that are in the core and whose marks could not be taken away
 	held    int     // rows of the journal that are left out
 	broken  error   // why the document could not be opened
+	sent    rowSet  // has a lock of its own
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -67,9 +69,8 @@ type (
 	// doing are operations of ours.
 	doing struct {
 		claim
-		ops    []crdt.Operation
-		change *chunk.Change // what they became
-		row    int64
+		ops  []crdt.Operation
+		made storage.Operation // what became of them
 	}
 	// reading looks at the document, or at the replica alone.
 	reading struct {
@@ -236,7 +237,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 				in.added = len(d.r.staged) - before
 				imports = append(imports, in)
 			}
-		case message, unavailable, written, leave:
+		case message, unavailable, written, leave, save:
 			d.r.take(in)
 		}
 	}
@@ -334,11 +335,16 @@ func (d *desk) do(e effect) {
 	switch e := e.(type) {
 	case sendSync:
 		c := d.conns[e.conn]
-		var then func()
-		if e.more {
-			then = func() { d.put(parcel{in: written{conn: e.conn}}) }
+		c.count.changesOut.Add(int64(len(e.rows)))
+		then := func() {
+			if len(e.rows) > 0 {
+				d.sent.add(e.rows)
+				d.p.moved.ring(d.doc)
+			}
+			if e.more {
+				d.put(parcel{in: written{conn: e.conn}})
+			}
 		}
-		c.count.changesOut.Add(int64(e.changes))
 		c.sendThen(&wire.Sync{Route: c.route(), Request: e.request, Document: d.doc, Data: e.data}, then)
 	case sendUnavailable:
 		c := d.conns[e.conn]
@@ -349,6 +355,12 @@ func (d *desk) do(e effect) {
 		d.conns[e.conn].refuse(e.code, e.err)
 	case stands:
 		d.conns[e.conn].stands(d.doc, e.now, e.err)
+	case acknowledged:
+		if e.all {
+			d.sent.clear()
+		}
+		d.p.keeper.note(d.doc)
+		d.p.moved.ring(d.doc)
 	case saveState:
 		if err := d.p.store.SaveSyncState(d.p.io, d.doc, e.remote, e.state); err != nil {
 			d.log.Warn("sync state not saved", "err", err)
@@ -417,9 +429,11 @@ func (d *desk) operate(ps []parcel) {
 	doc := lease.Document()
 	var made []*doing
 	for _, in := range jobs {
-		c, err := doc.Do(d.p.o.Now(), in.ops...)
+		now := milliseconds(d.p.o.Now())
+		c, err := doc.Do(now, in.ops...)
 		if err == nil {
-			if err = d.r.stageLocal(c); err != nil {
+			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: newRecord(c, in.ops)}
+			if err = d.r.stageLocal(c, now, in.made.Record); err != nil {
 				err = fmt.Errorf("our own change was refused: %w", err)
 			}
 		} else if !doc.Closed() {
@@ -427,7 +441,6 @@ func (d *desk) operate(ps []parcel) {
 			continue
 		}
 		made = append(made, in)
-		in.change = c
 		if err != nil {
 			d.settle(d.r.commit(nil, err))
 			d.abandon(made, err)
@@ -443,7 +456,7 @@ func (d *desk) operate(ps []parcel) {
 		return
 	}
 	for i, in := range made {
-		in.row = rows[i]
+		in.made.Row = rows[i]
 		in.reply <- nil
 	}
 }

@@ -19,17 +19,6 @@ type Document struct {
 	doc id.Document
 }
 
-// Receipt says what became of operations.
-type Receipt struct {
-	Document id.Document
-	Hash     id.Hash // of the change that they are
-	// Sequence is the change's place in this store's journal: it grows with each
-	// operation of the store, over all documents, and may have gaps.
-	Sequence int64
-	Actor    id.Actor // who the document is edited as
-	ActorSeq uint64   // the change's number among the actor's
-}
-
 // ID names the document.
 func (d *Document) ID() id.Document { return d.doc }
 
@@ -50,8 +39,7 @@ func (d *Document) Do(ctx context.Context, ops ...crdt.Operation) (Receipt, erro
 	if err := in.wait(ctx); err != nil {
 		return Receipt{}, err
 	}
-	c := in.change
-	return Receipt{Document: d.doc, Hash: c.Hash, Sequence: in.row, Actor: c.Actor, ActorSeq: c.Seq}, nil
+	return d.p.receipt(in.made)
 }
 
 // Read calls fn with the document, for several reads of one and the same state.
@@ -132,7 +120,7 @@ func (d *Document) History(ctx context.Context) ([]crdt.Entry, error) {
 
 // Changed returns a channel that is closed when the document changes next, from
 // whatever side. Take it before looking at the document.
-func (d *Document) Changed() <-chan struct{} { return d.p.changedChannel(d.doc) }
+func (d *Document) Changed() <-chan struct{} { return d.p.changed.channel(d.doc) }
 
 // Watch yields the document's heads now and after each change, until ctx ends or
 // the document cannot be read, which is then the error of the last pair. Changes

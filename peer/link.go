@@ -183,7 +183,7 @@ func (p *Peer) dial(ctx context.Context, r Remote, self string) (*conn, error) {
 		return nil, fmt.Errorf("handshake with %s: %w", r.URL, err)
 	}
 	c := p.newConn(ws, self, remote, pulse)
-	c.dialed = true
+	c.dialed, c.peers = true, r.Peer
 	if r.Documents != nil {
 		c.only = make(map[id.Document]bool, len(r.Documents))
 		for _, doc := range r.Documents {
@@ -195,30 +195,8 @@ func (p *Peer) dial(ctx context.Context, r Remote, self string) (*conn, error) {
 		return nil, ErrClosed
 	}
 	c.log.Info("connected", "url", r.URL)
-	p.remember(ctx, r.URL, remote.Metadata.StorageID)
+	p.remember(ctx, r.URL, c)
 	return c, nil
-}
-
-// keyRemote is what the store keeps the storage id of a remote under, with its
-// URL: what it is known to have is kept under that id.
-const keyRemote = "remote "
-
-func (p *Peer) remember(ctx context.Context, url, storageID string) {
-	if storageID == "" || p.storageOf(ctx, url) == storageID {
-		return
-	}
-	if err := p.store.SetValue(ctx, keyRemote+url, []byte(storageID)); err != nil {
-		p.o.Log.Warn("storage id of a remote not kept", "url", url, "err", err)
-	}
-}
-
-// storageOf is the storage id that a remote had last, "" if none is known.
-func (p *Peer) storageOf(ctx context.Context, url string) string {
-	b, err := p.store.Value(ctx, keyRemote+url)
-	if err != nil {
-		return ""
-	}
-	return string(b)
 }
 
 func (p *Peer) metadata() wire.Metadata {

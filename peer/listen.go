@@ -141,12 +141,14 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 		return
 	}
 	c := p.newConn(ws, p.self, remote, pulse)
+	c.peers = true // relays do not dial
 	admits := !o.RefuseNew && (!o.open() || fromHere(req))
 	c.admits = func() bool { return admits }
 	if !p.register(c) {
 		socket.Shut(ws, wire.CloseDraining, ErrClosed.Error())
 		return
 	}
+	p.remember(req.Context(), "", c)
 	c.log.Info("peer joined", "syncline", remote.Metadata.Syncline)
 	c.run()
 }

@@ -92,6 +92,9 @@ type Remote struct {
 	URL string
 	// Token is sent as "Authorization: Bearer". Empty: none.
 	Token string
+	// Peer says that it is a peer that listens, and not a relay: what it has
+	// acknowledged counts as Seen.
+	Peer bool
 	// Documents are those to be synced with this remote. nil: all that the store
 	// has, and those it gets.
 	Documents []id.Document

@@ -68,9 +68,13 @@ type Peer struct {
 	run       func(*link) // starts a link; nil while Run is not running
 	workspace *Workspace
 
+	changed bells // documents that have changed
+	moved   bells // documents of which more is known where they are
+	others  others
+	keeper  keeper
+
 	watch   sync.Mutex
-	changed map[id.Document]chan struct{} // guarded by watch
-	stirred chan struct{}                 // guarded by watch; nil while nobody waits
+	stirred chan struct{} // guarded by watch; nil while nobody waits
 
 	closing sync.Once
 	closed  error
@@ -89,11 +93,11 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 	}
 	p := &Peer{
 		o: o, store: store, self: "syncline-" + rand.Text(),
-		turns:   semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
-		known:   make(map[id.Document]struct{}),
-		wanted:  make(map[id.Document]struct{}),
-		conns:   make(map[*conn]struct{}),
-		changed: make(map[id.Document]chan struct{}),
+		turns:  semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		known:  make(map[id.Document]struct{}),
+		wanted: make(map[id.Document]struct{}),
+		conns:  make(map[*conn]struct{}),
+		keeper: newKeeper(),
 
 		workspaceSet: make(chan struct{}, 1),
 	}
@@ -114,6 +118,9 @@ func (p *Peer) begin(ctx context.Context) error {
 	if p.secret, err = p.store.InitValue(ctx, keySecret, fresh); err != nil {
 		return err
 	}
+	if err := p.others.load(ctx, p.store); err != nil {
+		return err
+	}
 	last := p.store.LastRow()
 	err = p.store.KnownDocuments(ctx, func(d storage.DocumentInfo) error {
 		p.learn(d.Doc)
@@ -130,6 +137,7 @@ func (p *Peer) begin(ctx context.Context) error {
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
+	p.background.Go(p.keep)
 	p.background.Go(func() {
 		err := p.store.Watch(p.ctx, last, p.elsewhere)
 		if err != nil && p.ctx.Err() == nil {
@@ -249,26 +257,10 @@ func (p *Peer) connections() []*conn {
 	return list
 }
 
-// changedChannel returns a channel that notify closes.
-func (p *Peer) changedChannel(doc id.Document) <-chan struct{} {
-	p.watch.Lock()
-	defer p.watch.Unlock()
-	ch := p.changed[doc]
-	if ch == nil {
-		ch = make(chan struct{})
-		p.changed[doc] = ch
-	}
-	return ch
-}
-
 // notify tells who watches a document that it has changed.
 func (p *Peer) notify(doc id.Document) {
-	p.watch.Lock()
-	defer p.watch.Unlock()
-	if ch := p.changed[doc]; ch != nil {
-		close(ch)
-		delete(p.changed, doc)
-	}
+	p.changed.ring(doc)
+	p.moved.ring(doc)
 }
 
 // StatusChanged returns a channel that is closed when next a connection comes or

@@ -60,6 +60,7 @@ type member struct {
 	refusals int  // of changes that it sent
 	barred   error
 	theirs   []id.Hash // its heads in its last message
+	acked    []id.Hash // what it is known to have, as last reported
 	standing standing  // as last reported
 }
 
@@ -118,6 +119,8 @@ type (
 		metas   []graph.Meta
 		changes []*chunk.Change // the same
 	}
+	// save has what is shared with each member be kept.
+	save struct{}
 	// imported are changes from a file.
 	imported struct{ changes []*chunk.Change }
 )
@@ -132,7 +135,7 @@ type (
 		conn    connID
 		request bool
 		data    []byte
-		changes int
+		rows    []int64 // of the changes in it
 		more    bool
 	}
 	sendUnavailable struct{ conn connID }
@@ -147,6 +150,12 @@ type (
 		conn connID
 		code wire.CloseCode
 		err  error
+	}
+	// acknowledged says that a member is known to have more than before, or less.
+	// all: it has all that we have.
+	acknowledged struct {
+		conn connID
+		all  bool
 	}
 	// saveState keeps what is shared with a remote for its next session.
 	saveState struct {
@@ -201,6 +210,10 @@ func (r *replica) take(in input) {
 		}
 	case leave:
 		r.takeLeave(in.conn)
+	case save:
+		for _, m := range r.order {
+			r.save(m)
+		}
 	case stored:
 		r.takeStored(in)
 	case imported:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"syncline/relay/wire"
 )
@@ -46,8 +47,8 @@ func (r *replica) speak() {
 }
 
 func (r *replica) speakTo(m *member) {
-	r.bodies.Given() // what was read for other ends, or for a check
-	data, err := m.session.Generate(r.bodies, sendBudget)
+	given := tap{Source: r.bodies}
+	data, err := m.session.Generate(&given, sendBudget)
 	if err != nil {
 		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
 		return
@@ -62,7 +63,7 @@ func (r *replica) speakTo(m *member) {
 	if request && m.holds == holdsUnknown {
 		m.asked = true
 	}
-	r.do(sendSync{conn: m.conn, request: request, data: data, changes: r.bodies.Given(), more: m.writing})
+	r.do(sendSync{conn: m.conn, request: request, data: data, rows: given.rows, more: m.writing})
 }
 
 // answerRequests tells those who asked for a document that nobody here has that
@@ -98,6 +99,10 @@ func (r *replica) asking(peer string) bool {
 
 // judge reports how far a member has come, if that has changed.
 func (r *replica) judge(m *member) {
+	if m.session != nil && !slices.Equal(m.acked, m.session.Acked()) {
+		m.acked = slices.Clone(m.session.Acked())
+		r.do(acknowledged{conn: m.conn, all: slices.Equal(m.acked, r.graph.Heads())})
+	}
 	now, err := standingBusy, m.barred
 	switch {
 	case err != nil:

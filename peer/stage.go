@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"syncline/crdt/check"
 	"syncline/crdt/chunk"
@@ -20,6 +21,9 @@ type staged struct {
 	origin string // peer id of who sent it
 	local  bool   // we made it: the core has it
 	waited bool   // it was an orphan of an earlier round
+
+	time   time.Time // when it was made; zero: now
+	record []byte    // of the operations that it is; nil if it is not ours
 }
 
 // Names of origins that are no peer ids.
@@ -34,16 +38,18 @@ func (s *staged) entry(doc id.Document) storage.Entry {
 	return storage.Entry{
 		Doc: doc, Hash: c.Hash, Actor: c.Actor, ActorSeq: c.Seq, Origin: s.origin,
 		Head: graph.MetaOf(c).Encode(), Body: c.Raw(), Applying: !s.local,
+		Time: s.time, Operation: s.record,
 	}
 }
 
-// stageLocal takes in a change that the core has just made.
-func (r *replica) stageLocal(c *chunk.Change) error {
+// stageLocal takes in a change that the core has just made, with the record of what
+// it was made of.
+func (r *replica) stageLocal(c *chunk.Change, now time.Time, record []byte) error {
 	if err := r.graph.Add(graph.MetaOf(c)); err != nil {
 		return err
 	}
 	r.checker.Added(c)
-	r.staged = append(r.staged, staged{change: c, origin: originLocal, local: true})
+	r.staged = append(r.staged, staged{change: c, origin: originLocal, local: true, time: now, record: record})
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 	for _, l := range links {
 		r := l.status()
 		if r.StorageID == "" {
-			r.StorageID = p.storageOf(ctx, r.URL)
+			r.StorageID = p.others.at(r.URL)
 		}
 		s.Remotes = append(s.Remotes, r)
 		remotes[r.StorageID] = true
