@@ -1,11 +1,13 @@
 // Package digest sums up what a document says, so that two peers with equal
 // heads can tell whether they also read equal documents: 32 bytes that travel in
-// a syncline-digest message, or are kept beside a snapshot.
+// a syncline-digest message.
 //
 // It is pure and stands beside id, below the document: package crdt walks the
-// values that the core reads and hands them to an [Encoder] here; the browser
-// has a twin of it. Both must agree on each byte, for which testdata/vectors.json
-// holds values, their bytes and their sums.
+// values that the core reads and hands them to an [Encoder] here. Its twin in
+// JavaScript, by which it is tried, is bench/js/digest.mjs. All that compute
+// digests must agree on each byte, for which testdata/vectors.json holds values,
+// their bytes and their sums. JavaScript has to ask the core for the type of a
+// number (getWithType), as its own 5 may be an int or a float.
 //
 // # What is summed up
 //
