@@ -110,39 +110,37 @@ type importing struct {
 	ops     []crdt.Operation
 }
 
+// run makes the document with all that is in it, or nothing.
 func (in *importing) run(ctx context.Context, p *peer.Peer) (*peer.Document, error) {
 	if in.changes == nil {
-		d, err := p.Create(ctx)
-		if err != nil || len(in.ops) == 0 {
-			return d, err
-		}
-		_, err = d.Do(ctx, in.ops...)
-		return d, err
+		return p.Create(ctx, in.ops...)
 	}
-	d, err := in.document(ctx, p)
-	if err == nil {
-		_, err = p.Import(ctx, d.ID(), in.bytes)
+	doc := in.into
+	if doc == (id.Document{}) {
+		doc = id.NewDocument()
+	} else if err := in.fits(ctx, p); err != nil {
+		return nil, err
 	}
-	return d, err
+	if _, err := p.Import(ctx, doc, in.bytes); err != nil {
+		return nil, err
+	}
+	return p.OpenDocument(ctx, doc)
 }
 
-// document is what the changes go into, once it is clear that they do.
-func (in *importing) document(ctx context.Context, p *peer.Peer) (*peer.Document, error) {
-	if in.into == (id.Document{}) {
-		return p.Create(ctx)
-	}
+// fits checks that the changes make a document with what is there.
+func (in *importing) fits(ctx context.Context, p *peer.Peer) error {
 	var there []*chunk.Change
 	d, err := p.OpenDocument(ctx, in.into)
 	if err == nil {
 		there, err = d.Changes(ctx)
 	}
 	if err != nil && !errors.Is(err, peer.ErrUnknown) {
-		return nil, err
+		return err
 	}
 	if err := fit(there, in.changes); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.name, err)
+		return fmt.Errorf("%s: %w", in.name, err)
 	}
-	return p.Fetch(ctx, in.into)
+	return nil
 }
 
 // saved reads a saved document.

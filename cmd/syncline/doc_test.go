@@ -181,8 +181,8 @@ func TestListLogAndHeads(t *testing.T) {
 		t.Errorf("heads %q, want %q", heads, b)
 	}
 	log := done(t, "doc", "log", "--db", db, doc)
-	want := `^` + a + `\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t([0-9a-f]{8})\tcreate items/milk\n` +
-		b + "\t\\S+\t([0-9a-f]{8})\tcreate items/a\uFFFD\\[2J\uFFFDb\uFFFDc$"
+	want := `^` + a + `\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t([0-9a-f]{8})\t\d+\tlocal\tcreate items/milk\n` +
+		b + "\t\\S+\t([0-9a-f]{8})\t\\d+\tlocal\tcreate items/a\uFFFD\\[2J\uFFFDb\uFFFDc$"
 	m := regexp.MustCompile(want).FindStringSubmatch(log)
 	if m == nil {
 		t.Fatalf("log:\n%s", log)

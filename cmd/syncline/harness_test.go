@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -124,7 +125,10 @@ func newStore(t *testing.T) (db, doc string) {
 // op does an operation on a document.
 func op(t *testing.T, db, doc string, args ...string) (hash string) {
 	t.Helper()
-	hash = done(t, append([]string{"op", "--db", db, doc}, args...)...)
+	hash, number, _ := strings.Cut(done(t, append([]string{"op", "--db", db, doc}, args...)...), "\t")
+	if n, err := strconv.Atoi(number); err != nil || n <= 0 {
+		t.Errorf("not a number of an operation: %q", number)
+	}
 	if _, err := id.ParseHash(hash); err != nil {
 		t.Errorf("not a hash: %q", hash)
 	}

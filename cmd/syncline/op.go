@@ -25,8 +25,9 @@ var opSyntax = []struct{ verb, operands string }{
 func opCommand() *cobra.Command {
 	f := new(file)
 	long := "Change a document by one operation, whether or not a peer is running on the\n" +
-		"file, and print the hash of the change, which is on the disk then. A running peer\n" +
-		"sends it on; so does syncline sync.\n\n"
+		"file, and print the hash of the change, which is on the disk then, and the operation's\n" +
+		"number in this file, by which syncline doc log says how far it has come. A running\n" +
+		"peer sends it on; so does syncline sync.\n\n"
 	for _, s := range opSyntax {
 		long += fmt.Sprintf("  op DOC %-9s %s\n", s.verb, s.operands)
 	}
@@ -61,7 +62,7 @@ func opCommand() *cobra.Command {
 				if err != nil {
 					return operationError(err)
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), r.Hash)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d\n", r.Hash, r.Sequence)
 				return err
 			})
 		},

@@ -163,9 +163,6 @@ func (s *syncing) with(ctx context.Context, r peer.Remote, timeout time.Duration
 	bar := progress{w: s.errs}
 	results, err := s.p.Sync(ctx, peer.SyncOptions{Remotes: []peer.Remote{r}, Documents: s.docs, Progress: bar.show})
 	bar.clear()
-	if !errors.Is(err, peer.ErrNotSynced) && errors.Unwrap(err) != nil {
-		err = errors.Unwrap(err) // who says "sync:" is known
-	}
 	if results == nil && err != nil { // it was not reached
 		all, lerr := s.unreached(context.WithoutCancel(ctx), r.URL)
 		return all, errors.Join(remoteError(err), lerr)
