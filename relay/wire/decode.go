@@ -15,7 +15,12 @@ var ErrFrame = errors.New("not a message of the automerge-repo protocol")
 
 // Decode reads one frame. The message shares no memory with b. The caller has
 // bounded the length of b; what Decode allocates is in proportion to it.
-func Decode(b []byte) (Message, error) {
+//
+// Who reads a connection has a Decoder, which does the same for less.
+func Decode(b []byte) (Message, error) { return new(Decoder).Decode(b) }
+
+// decode reads a frame of any kind, by the CBOR library.
+func decode(b []byte) (Message, error) {
 	var f frame
 	if err := decMode.Unmarshal(b, &f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFrame, err)

@@ -15,17 +15,27 @@ var ErrEncode = errors.New("message cannot be sent")
 
 // Encode returns the frame of a message. It refuses what Decode would refuse.
 func Encode(m Message) ([]byte, error) {
+	_, target := m.Ends()
+	b, err := encodeFor(m, target)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrEncode, m.Type(), err)
+	}
+	return b, nil
+}
+
+func encodeFor(m Message, target string) ([]byte, error) {
+	if b := encodeCommon(m, target); b != nil {
+		return b, nil
+	}
 	f, err := m.frame()
-	if err == nil {
-		err = f.checkCaps()
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		var b []byte
-		if b, err = encMode.Marshal(f); err == nil {
-			return b, nil
-		}
+	f.TargetID = target
+	if err := f.checkCaps(); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%w: %s: %w", ErrEncode, m.Type(), err)
+	return encMode.Marshal(f)
 }
 
 func (m *Join) frame() (frame, error) {
