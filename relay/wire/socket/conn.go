@@ -1,9 +1,9 @@
 package socket
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -47,6 +47,10 @@ type Conn struct {
 	o     Options
 	out   *outbox
 
+	// Owned by who calls Next.
+	in   bytes.Buffer // the frame of now
+	hear listener
+
 	// ctx ends when the connection begins to close. It bounds waits for others,
 	// not reads from the socket: those must go on for the closing handshake.
 	ctx    context.Context
@@ -89,10 +93,9 @@ func (c *Conn) Context() context.Context { return c.ctx }
 // may wait for the other end's answer to it.
 func (c *Conn) Run(serve func()) {
 	var others, last sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
-	last.Go(func() { c.hurry(over, cancel) })
-	others.Go(func() { c.write(ctx) })
+	last.Go(func() { c.hurry(over) })
+	others.Go(c.write)
 	others.Go(c.ping)
 	serve()
 	c.Close(wire.CloseNormal, "it is not read from any more")
@@ -105,9 +108,13 @@ func (c *Conn) Run(serve func()) {
 // and the connection goes on; after any other it is closed. What comes
 // while the connection closes is dropped, up to the other end's close.
 //
-// The caller counts as busy with the frame until it calls Next again, and the
-// other end need not be heard meanwhile.
+// The frame is the caller's until it calls Next again: then its bytes are used for
+// the next one. Meanwhile the caller counts as busy, and the other end need not be
+// heard.
 func (c *Conn) Next() ([]byte, error) {
+	if c.in.Cap() > keptBuffer {
+		c.in = bytes.Buffer{}
+	}
 	c.pulse.listen()
 	for {
 		frame, err := c.readFrame()
@@ -129,24 +136,35 @@ func (c *Conn) Next() ([]byte, error) {
 	}
 }
 
+// keptBuffer is how many bytes a connection keeps at most for frames to come. Most
+// have less.
+const keptBuffer = 4 << 10
+
 // readFrame reads one binary frame. Each piece that arrives is a sign of life.
 func (c *Conn) readFrame() ([]byte, error) {
 	typ, r, err := c.ws.Reader(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	frame, err := io.ReadAll(listener{r, c.pulse})
+	c.in.Reset()
+	c.hear = listener{r, c.pulse}
+	_, err = c.in.ReadFrom(&c.hear)
 	if err == nil && typ != websocket.MessageBinary {
 		err = errText
 	}
-	return frame, err
+	return c.in.Bytes(), err
 }
 
 // Send queues a frame, and has the writer call then, which may be nil, when it has
 // left. It never blocks: when too much is queued, the connection is closed with
 // wire.CloseSlow.
-func (c *Conn) Send(data []byte, then func()) {
-	if !c.out.push(frame{data, then}) {
+func (c *Conn) Send(data []byte, then func()) { c.SendJoined(data, nil, then) }
+
+// SendJoined is Send for a frame that is data with end behind it. Neither may change
+// from now on; both may be sent to any number of connections, and nothing is
+// allocated for each.
+func (c *Conn) SendJoined(data, end []byte, then func()) {
+	if !c.out.push(frame{data, end, then}) {
 		c.o.Counters.Overflows.Add(1)
 		c.Close(wire.CloseSlow, fmt.Sprintf("more than %d bytes are waiting to be read", c.o.MaxQueue))
 	}

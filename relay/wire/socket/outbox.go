@@ -2,11 +2,14 @@ package socket
 
 import "sync"
 
-// frame is bytes for the socket, and what to call when they have left.
+// frame is bytes for the socket, and what to call when they have left. They are
+// data and behind it end, either of which many connections may share.
 type frame struct {
-	data []byte
-	then func() // may be nil
+	data, end []byte
+	then      func() // may be nil
 }
+
+func (f *frame) len() int { return len(f.data) + len(f.end) }
 
 // outbox is the queue between whoever has something to say to the other end and
 // the goroutine that writes to its socket. It never blocks who says it: beyond
@@ -34,11 +37,11 @@ func (o *outbox) push(f frame) bool {
 	if o.shut {
 		return true
 	}
-	if o.bytes > 0 && o.bytes+len(f.data) > o.limit {
+	if o.bytes > 0 && o.bytes+f.len() > o.limit {
 		return false
 	}
 	o.frames = append(o.frames, f)
-	o.bytes += len(f.data)
+	o.bytes += f.len()
 	o.wake()
 	return true
 }
@@ -55,11 +58,15 @@ func (o *outbox) close(discard bool) {
 	o.wake()
 }
 
-// take returns the frames queued, and whether no more will come.
-func (o *outbox) take() (frames []frame, shut bool) {
+// take returns the frames queued, and whether no more will come. spare is a slice
+// to queue the next ones in.
+func (o *outbox) take(spare []frame) (frames []frame, shut bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	frames, o.frames = o.frames, nil
+	if len(o.frames) == 0 {
+		return nil, o.shut
+	}
+	frames, o.frames = o.frames, spare[:0]
 	return frames, o.shut
 }
 

@@ -11,7 +11,7 @@ func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
 	if o.push(frame{data: []byte{1}}) {
 		t.Error("a second frame was let in")
 	}
-	frames, _ := o.take()
+	frames, _ := o.take(nil)
 	if o.push(frame{data: []byte{1}}) {
 		t.Error("a frame was let in while the large one is being written")
 	}
@@ -23,7 +23,7 @@ func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
 	if !o.push(large) {
 		t.Error("overflow of a closed outbox")
 	}
-	if frames, shut := o.take(); len(frames) != 1 || !shut {
+	if frames, shut := o.take(nil); len(frames) != 1 || !shut {
 		t.Errorf("%d frames, shut %v", len(frames), shut)
 	}
 }
@@ -33,7 +33,7 @@ func TestOutboxThrowsAwayWhatIsQueued(t *testing.T) {
 	o.push(frame{data: make([]byte, 10)})
 	o.close(true)
 	o.push(frame{data: []byte{1}})
-	if frames, shut := o.take(); len(frames) != 0 || !shut {
+	if frames, shut := o.take(nil); len(frames) != 0 || !shut {
 		t.Errorf("%d frames, shut %v", len(frames), shut)
 	}
 }

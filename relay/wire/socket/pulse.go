@@ -44,7 +44,7 @@ type listener struct {
 	pulse *Pulse
 }
 
-func (l listener) Read(p []byte) (int, error) {
+func (l *listener) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	if n > 0 {
 		l.pulse.heard.Store(true)

@@ -153,7 +153,7 @@ func within(t *testing.T, start time.Time, least, most time.Duration) {
 func TestFramesArriveWholeAndInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		var got [][]byte
-		r.run(func(frame []byte, err error) { got = append(got, frame) })
+		r.run(func(frame []byte, err error) { got = append(got, bytes.Clone(frame)) })
 		sizes := []int{0, 1, fragment, fragment + 1, 5*fragment + 7}
 		var want [][]byte
 		var total int64

@@ -10,30 +10,39 @@ import (
 	"syncline/relay/wire"
 )
 
+// writer is what writes to the socket of a Conn.
+//
+// One write to the socket is most of what a frame costs, and the rest is kept
+// small. There is one timer for all writes, because of a context that can end the
+// library makes another for each; the queue is two slices that take turns; a frame
+// of two parts is put together where the last one was.
+type writer struct {
+	*Conn
+	patience *time.Timer // runs while the socket is written to
+	joined   []byte
+}
+
 // write sends what is queued until the connection closes, and then says so.
-func (c *Conn) write(ctx context.Context) {
+func (c *Conn) write() {
+	w := &writer{Conn: c}
+	w.patience = time.AfterFunc(c.o.WriteTimeout, w.lose)
+	defer w.patience.Stop()
+	var spare []frame
 	for {
-		queued, shut := c.out.take()
-		for _, f := range queued {
-			c.pulse.writing.Store(true)
-			err := c.writeFrame(ctx, f.data)
-			c.pulse.writing.Store(false)
-			if err != nil {
+		queued, shut := c.out.take(spare)
+		for i := range queued {
+			if err := w.send(&queued[i]); err != nil {
 				c.o.Log.Debug("write failed", "err", err)
 				c.close(Ending{Code: wire.CloseNormal, Reason: "the socket failed", now: true})
 				c.ws.CloseNow()
 				return
 			}
-			c.out.wrote(len(f.data))
-			c.o.Counters.MessagesOut.Add(1)
-			c.o.Counters.BytesOut.Add(int64(len(f.data)))
-			if f.then != nil {
-				f.then()
-			}
 		}
 		if len(queued) > 0 {
+			spare = reusable(queued)
 			continue
 		}
+		w.patience.Stop()
 		if shut {
 			break
 		}
@@ -44,40 +53,75 @@ func (c *Conn) write(ctx context.Context) {
 	}
 }
 
+// reusable returns the space of frames that have left, unless it is much.
+func reusable(frames []frame) []frame {
+	clear(frames)
+	if cap(frames) > 64 {
+		return nil
+	}
+	return frames
+}
+
+// lose gives up a connection whose socket takes nothing. One that is closing has
+// its bound already.
+func (w *writer) lose() {
+	w.close(Ending{Code: wire.CloseSlow, Reason: fmt.Sprintf("it has taken no bytes for %v", w.o.WriteTimeout), now: true})
+}
+
+func (w *writer) send(f *frame) error {
+	w.pulse.writing.Store(true)
+	err := w.writeFrame(f)
+	w.pulse.writing.Store(false)
+	if err != nil {
+		return err
+	}
+	w.out.wrote(f.len())
+	w.o.Counters.MessagesOut.Add(1)
+	w.o.Counters.BytesOut.Add(int64(f.len()))
+	if f.then != nil {
+		f.then()
+	}
+	return nil
+}
+
 // fragment is how much of a message is written at once, in bytes. Between two
 // fragments a ping gets its turn, and the network has shown that it moves.
 const fragment = 64 << 10
 
-func (c *Conn) writeFrame(ctx context.Context, frame []byte) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	patience := time.AfterFunc(c.o.WriteTimeout, func() {
-		c.close(Ending{Code: wire.CloseSlow, Reason: fmt.Sprintf("it has taken no bytes for %v", c.o.WriteTimeout), now: true})
-		cancel()
-	})
-	defer patience.Stop()
-	if len(frame) <= fragment {
-		return c.ws.Write(ctx, websocket.MessageBinary, frame)
+// writeFrame writes one frame as one message: in one piece if it is no longer than
+// a fragment.
+func (w *writer) writeFrame(f *frame) error {
+	w.patience.Reset(w.o.WriteTimeout)
+	if f.len() <= fragment {
+		whole := f.data
+		if len(f.end) > 0 {
+			whole = append(append(w.joined[:0], f.data...), f.end...)
+			if cap(whole) <= keptBuffer {
+				w.joined = whole
+			}
+		}
+		return w.ws.Write(context.Background(), websocket.MessageBinary, whole)
 	}
-	w, err := c.ws.Writer(ctx, websocket.MessageBinary)
+	msg, err := w.ws.Writer(context.Background(), websocket.MessageBinary)
 	if err != nil {
 		return err
 	}
-	for len(frame) > 0 {
-		n := min(fragment, len(frame))
-		if _, err := w.Write(frame[:n]); err != nil {
-			return err
+	for _, part := range [][]byte{f.data, f.end} {
+		for len(part) > 0 {
+			n := min(fragment, len(part))
+			if _, err := msg.Write(part[:n]); err != nil {
+				return err
+			}
+			part = part[n:]
+			w.patience.Reset(w.o.WriteTimeout)
 		}
-		frame = frame[n:]
-		patience.Reset(c.o.WriteTimeout)
 	}
-	return w.Close()
+	return msg.Close()
 }
 
 // hurry gives a closing connection a bounded time for what is queued, and the
 // other end for its answer.
-func (c *Conn) hurry(over <-chan struct{}, cancel context.CancelFunc) {
-	defer cancel()
+func (c *Conn) hurry(over <-chan struct{}) {
 	<-c.ctx.Done()
 	if !c.End().now {
 		t := time.NewTimer(c.o.CloseTimeout)
