@@ -87,6 +87,7 @@ type client struct {
 	gossip      []*wire.Ephemeral
 	unavailable []id.Document
 	errors      []string
+	heads       []*wire.RemoteHeads
 	notices     []*wire.Notice
 }
 
@@ -189,6 +190,8 @@ func (c *client) next() (wire.Message, error) {
 		c.errors = append(c.errors, m.Message)
 	case *wire.Notice:
 		c.notices = append(c.notices, m)
+	case *wire.RemoteHeads:
+		c.heads = append(c.heads, m)
 	}
 	return m, nil
 }

@@ -44,8 +44,9 @@ type conn struct {
 	// Owned by the reader.
 	docs map[id.Document]struct{} // whose rooms it has entered
 
-	documents         atomic.Int64 // how many these are
-	bytesIn, bytesOut atomic.Int64 // of messages
+	subscriptions     atomic.Pointer[map[string]struct{}] // to heads, by storage id
+	documents         atomic.Int64                        // in docs
+	bytesIn, bytesOut atomic.Int64                        // of messages
 }
 
 // guest is who a connection is for, once it has joined.
@@ -94,9 +95,18 @@ func (c *conn) run() {
 		c.leaveRooms()
 	})
 	c.expiry.Stop()
+	c.unsubscribe()
 	e := c.ws.End()
 	c.relay.metrics.Closed(e.Code, e.Lost)
 	c.log.Info("connection closed", "reason", e.Reason, "code", uint16(e.Code), "err", err)
+}
+
+// storage is the client's storage id, "" if what it has ends with it.
+func (c *conn) storage() string {
+	if c.remote.Metadata.Ephemeral {
+		return ""
+	}
+	return c.remote.Metadata.StorageID
 }
 
 // send queues a message. It never blocks.

@@ -111,7 +111,7 @@ func (h *hall) load() {
 		h.fail(err)
 		return
 	}
-	h.room = newRoom(h.doc, g, fold.SourceOf(ctx, store, h.relay.segments, h.doc))
+	h.room = newRoom(h.doc, g, fold.SourceOf(ctx, store, h.relay.segments, h.doc), graph.OrphanLimits{Bytes: h.relay.o.MaxOrphanBytes})
 	if h.at == nil {
 		return
 	}
@@ -227,6 +227,8 @@ func (h *hall) do(e effect) {
 		h.conns[e.conn].sendRefusal(h.doc, e.hash, e.err)
 	case hangUp:
 		h.conns[e.conn].refuse(e.code, e.err)
+	case tellHeads:
+		h.tellHeads(e)
 	case sendTwin:
 		c := h.conns[e.conn]
 		if c.remote.Metadata.Syncline > 0 {

@@ -198,6 +198,16 @@ func (hs *halls) tell(doc id.Document, in input) {
 	}
 }
 
+// tellAwake queues a small input, if the document is in memory.
+func (hs *halls) tellAwake(doc id.Document, in input) {
+	hs.mu.Lock()
+	awake := hs.byDoc[doc] != nil
+	hs.mu.Unlock()
+	if awake {
+		hs.tell(doc, in)
+	}
+}
+
 // watch tells the halls of rows that other processes append, until ctx ends. A
 // failure, such as a file that is locked for long, is reported and tried again.
 func (hs *halls) watch(ctx context.Context, store *storage.Store, log *slog.Logger) {

@@ -45,7 +45,13 @@ func (c *conn) receive(frame []byte) error {
 		c.log.Warn("client reports an error", "text", fmt.Sprintf("%.200q", m.Message))
 	case *wire.Token:
 		return c.renew(m)
-	case *wire.RemoteSubscription, *wire.RemoteHeads, *wire.Notice:
+	case *wire.RemoteSubscription:
+		return c.subscribe(m)
+	case *wire.RemoteHeads:
+		if _, ok := c.docs[m.Document]; ok {
+			c.relay.halls.tellAwake(m.Document, elsewhere{conn: c.id, heads: m.Heads})
+		}
+	case *wire.Notice:
 		c.drop(m, operate.DropUnknown, "not acted on by this relay")
 	case *wire.Join:
 		c.drop(m, operate.DropUnknown, "joined already")
@@ -84,6 +90,9 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 		return err
 	}
 	in := message{conn: c.id, request: m.Request, msg: msg}
+	if c.relay.subscribers.Load() > 0 {
+		in.at = time.Now()
+	}
 	if msg.ChunkBytes() < largeMessage {
 		in.changes, in.err = msg.Changes()
 	} else {
@@ -166,7 +175,7 @@ func (c *conn) enter(doc id.Document) (ok bool, err error) {
 	c.docs[doc] = struct{}{}
 	c.documents.Add(1)
 	c.relay.metrics.Sessions.Add(1)
-	in := enter{conn: c.id, peer: c.remote.PeerID, readOnly: may == access.Read}
+	in := enter{conn: c.id, peer: c.remote.PeerID, storage: c.storage(), readOnly: may == access.Read}
 	c.relay.halls.post(context.WithoutCancel(c.ctx), doc, parcel{in: in, conn: c})
 	return true, nil
 }

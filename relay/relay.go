@@ -50,7 +50,8 @@ type Relay struct {
 	cancel context.CancelFunc
 	watch  context.CancelFunc // ends what runs in the background
 
-	lastID atomic.Uint64
+	lastID      atomic.Uint64
+	subscribers atomic.Int64 // subscriptions to the heads of others
 
 	background sync.WaitGroup // watcher, compactor, clock
 	serving    sync.WaitGroup // connections

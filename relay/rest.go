@@ -89,7 +89,7 @@ func (r *room) lastRow() int64 {
 func (r *room) wake(at *resting) {
 	heads := r.headsAt(at.row)
 	for s := range at.seats {
-		m := &member{conn: s.conn.id, peer: s.conn.remote.PeerID, barred: s.bar, readOnly: s.reads, holds: s.holds}
+		m := &member{conn: s.conn.id, peer: s.conn.remote.PeerID, storage: s.conn.storage(), barred: s.bar, readOnly: s.reads, holds: s.holds}
 		if s.met {
 			m.session = session.Wake(r.graph, r.orphans, s.state, heads, session.Options{ReadOnly: s.reads})
 		}

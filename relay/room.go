@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"syncline/crdt/check"
 	"syncline/crdt/chunk"
@@ -35,6 +36,7 @@ type room struct {
 	members   map[connID]*member
 	order     []*member // as they came, so that equal inputs give equal effects
 	ephemeral *lastCounts
+	remotes   map[string]wire.RemoteHead // by storage id
 
 	// Of the present round.
 	staged []staged
@@ -55,6 +57,8 @@ type bodies interface {
 type member struct {
 	conn      connID
 	peer      string           // its peer id
+	storage   string           // its storage id, "" if it keeps nothing
+	heads     []id.Hash        // that others were told it has
 	session   *session.Session // nil until its first sync message
 	holds     holding
 	asks      bool // its request is not answered
@@ -85,6 +89,7 @@ type (
 	enter struct {
 		conn     connID
 		peer     string
+		storage  string
 		readOnly bool
 	}
 	// granted says what a member may do from now on.
@@ -105,6 +110,7 @@ type (
 		msg     *session.Message
 		changes []*chunk.Change
 		err     error
+		at      time.Time // when it was read; zero if nobody asks for the heads of others
 	}
 	// unavailable says that a member does not have the document.
 	unavailable struct{ conn connID }
@@ -170,10 +176,10 @@ type (
 	}
 )
 
-func newRoom(doc id.Document, g *graph.Graph, b bodies) *room {
+func newRoom(doc id.Document, g *graph.Graph, b bodies, orphans graph.OrphanLimits) *room {
 	r := &room{
 		doc:     doc,
-		orphans: graph.NewOrphans(graph.OrphanLimits{}),
+		orphans: graph.NewOrphans(orphans),
 		bodies:  b,
 		budget:  sendBudget,
 		members: make(map[connID]*member),
@@ -211,7 +217,7 @@ func (r *room) needsAll(in input) bool {
 func (r *room) take(in input) {
 	switch in := in.(type) {
 	case enter:
-		r.seat(&member{conn: in.conn, peer: in.peer, readOnly: in.readOnly})
+		r.seat(&member{conn: in.conn, peer: in.peer, storage: in.storage, readOnly: in.readOnly})
 	case granted:
 		if m := r.members[in.conn]; m != nil && m.readOnly != in.readOnly {
 			// A session that begins anew asks for what was not taken before.
@@ -239,6 +245,10 @@ func (r *room) take(in input) {
 		if m := r.members[in.conn]; m != nil {
 			m.writing, m.answer = false, true
 		}
+	case elsewhere:
+		r.takeElsewhere(in)
+	case subscribed:
+		r.takeSubscribed(in.conn)
 	case leave:
 		r.takeLeave(in.conn)
 	case stored:

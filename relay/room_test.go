@@ -37,7 +37,7 @@ func newTable(t *testing.T) *table {
 		t: t, clients: map[connID]*replica{}, refused: map[connID][]id.Hash{}, hungUp: map[connID]wire.CloseCode{},
 		gossip: map[connID]int{},
 	}
-	tb.room = newRoom(id.NewDocument(), graph.New(), &tb.bodies)
+	tb.room = newRoom(id.NewDocument(), graph.New(), &tb.bodies, graph.OrphanLimits{})
 	tb.bodies.t = tb
 	return tb
 }
@@ -434,7 +434,7 @@ func TestARoomRestsAndWakes(t *testing.T) {
 			}
 		}
 		g.Publish(nil)
-		tb.room = newRoom(tb.room.doc, g, &tb.bodies)
+		tb.room = newRoom(tb.room.doc, g, &tb.bodies, graph.OrphanLimits{})
 		tb.room.wake(&at)
 		from, to := connID(1+i%2), connID(2-i%2)
 		change := tb.clients[from].edit("k")

@@ -87,7 +87,7 @@ func (r *Relay) Capabilities() operate.Capabilities {
 	c := operate.Capabilities{
 		Name: "syncline", Version: r.o.Version, Peer: r.local.PeerID, Protocol: []string{wire.Version}, Syncline: wire.Syncline,
 		Sync: []int{1, 2}, Chunks: []string{"change", "deflated", "bundle", "document"},
-		Features: []string{"ephemeral", "notice", "token-refresh"}, Limits: r.limits(),
+		Features: []string{"ephemeral", "remote-heads", "notice", "token-refresh"}, Limits: r.limits(),
 	}
 	if r.o.Access != nil {
 		c.Auth = operate.Auth{Required: true, Carriers: []string{"authorization", "subprotocol", "join"},

@@ -24,6 +24,7 @@ func (r *room) hear(m *member, in message) {
 		m.holds = holdsNone
 	}
 	m.asks = in.request && r.graph.Len() == 0
+	r.noteHeads(m, in.msg.Heads, in.at)
 }
 
 // speak says to every member what it has to hear: an answer to who said

@@ -34,6 +34,10 @@ func ParseHash(s string) (Hash, error) {
 // String returns the hash as 64 hexadecimal digits.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// Base58 returns the bs58check form in which the wire protocol tells of the heads of
+// others.
+func (h Hash) Base58() string { return base58Check(h[:]) }
+
 // Compare orders hashes by their bytes, the order they have on the wire.
 func (h Hash) Compare(o Hash) int { return bytes.Compare(h[:], o[:]) }
 
@@ -72,23 +76,25 @@ func ParseDocument(s string) (Document, error) {
 		return d, fmt.Errorf("%w: %.64q: want base58 of 16 bytes and their checksum", ErrDocument, s)
 	}
 	copy(d[:], raw)
-	if sum := checksum(d); !bytes.Equal(raw[len(d):], sum[:]) {
+	if sum := checksum(d[:]); !bytes.Equal(raw[len(d):], sum[:]) {
 		return Document{}, fmt.Errorf("%w: %.64q: its checksum is wrong, so a letter is mistyped", ErrDocument, s)
 	}
 	return d, nil
 }
 
 // String returns the bs58check form that the wire protocol uses.
-func (d Document) String() string {
-	sum := checksum(d)
-	return base58.Encode(append(d[:], sum[:]...))
-}
+func (d Document) String() string { return base58Check(d[:]) }
 
 // URL returns the `automerge:` form that people pass around.
 func (d Document) URL() string { return urlPrefix + d.String() }
 
-func checksum(d Document) [4]byte {
-	once := sha256.Sum256(d[:])
+func base58Check(b []byte) string {
+	sum := checksum(b)
+	return base58.Encode(append(slices.Clone(b), sum[:]...))
+}
+
+func checksum(b []byte) [4]byte {
+	once := sha256.Sum256(b)
 	twice := sha256.Sum256(once[:])
 	return [4]byte(twice[:4])
 }
