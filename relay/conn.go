@@ -37,12 +37,14 @@ type conn struct {
 	account  *account // nil: nobody's
 	pace     pace
 	renewals *rate.Limiter
+	target   []byte // the end of a shared frame
 
 	grant  atomic.Pointer[access.Grant]
 	expiry *time.Timer // of the grant
 
 	// Owned by the reader.
-	docs map[id.Document]struct{} // whose rooms it has entered
+	docs    map[id.Document]struct{} // whose rooms it has entered
+	decoder wire.Decoder
 
 	subscriptions     atomic.Pointer[map[string]struct{}] // to heads, by storage id
 	documents         atomic.Int64                        // in docs
@@ -69,6 +71,7 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g gues
 		pace:     newPace(r.o, 1),
 		renewals: rate.NewLimiter(rate.Every(renewEvery), 1),
 		docs:     make(map[id.Document]struct{}),
+		target:   wire.Target(g.remote.PeerID),
 	}
 	c.ws = socket.New(ws, pulse, socket.Options{
 		PingInterval: r.o.PingInterval,
@@ -110,17 +113,24 @@ func (c *conn) storage() string {
 }
 
 // send queues a message. It never blocks.
-func (c *conn) send(m wire.Message) { c.sendThen(m, nil) }
-
-// sendThen queues a message, and has the writer call then when it has left.
-func (c *conn) sendThen(m wire.Message, then func()) {
+func (c *conn) send(m wire.Message) {
 	b, err := wire.Encode(m)
 	if err != nil {
 		c.log.Error("message not sent", "type", m.Type(), "err", err)
 		return
 	}
 	c.bytesOut.Add(int64(len(b)))
-	c.ws.Send(b, then)
+	c.ws.Send(b, nil)
+}
+
+// sendFrame queues a frame that EncodeShared began, and has the writer call then when
+// it has left.
+func (c *conn) sendFrame(frame []byte, then func()) {
+	if frame == nil {
+		return
+	}
+	c.bytesOut.Add(int64(len(frame) + len(c.target)))
+	c.ws.SendJoined(frame, c.target, then)
 }
 
 // sendError tells the client what went wrong.

@@ -40,7 +40,26 @@ type hall struct {
 	conns  map[connID]*conn
 	broken error // why the room could not be opened
 
-	rate operate.Rate // new changes
+	rate   operate.Rate // new changes
+	shared sharedFrame  // of the present round
+}
+
+// sharedFrame is a sync message as it goes to every connection of a round, but for
+// whom it is for.
+type sharedFrame struct{ data, frame []byte }
+
+// frame encodes a sync message. Sessions that stand alike are sent the same bytes,
+// which are encoded once.
+func (h *hall) frame(data []byte) []byte {
+	if s := &h.shared; len(s.data) != len(data) || &s.data[0] != &data[0] {
+		frame, err := wire.EncodeShared(&wire.Sync{Route: wire.Route{SenderID: h.relay.local.PeerID}, Document: h.doc, Data: data})
+		if err != nil {
+			h.log().Error("message not sent", "err", err) // of our own making, so never
+			return nil
+		}
+		h.shared = sharedFrame{data: data, frame: frame}
+	}
+	return h.shared.frame
 }
 
 // weight is what a hall has in memory.
@@ -180,6 +199,7 @@ func (h *hall) round(ps []parcel) {
 	for _, e := range h.room.effects() {
 		h.do(e)
 	}
+	h.shared = sharedFrame{}
 	if len(rows) > 0 {
 		h.rate.Add(time.Now(), int64(len(rows)))
 		h.fannedOut(ps)
@@ -213,7 +233,7 @@ func (h *hall) do(e effect) {
 		if e.more {
 			then = func() { h.relay.halls.tell(h.doc, written{conn: e.conn}) }
 		}
-		c.sendThen(&wire.Sync{Route: c.route(), Document: h.doc, Data: e.data}, then)
+		c.sendFrame(h.frame(e.data), then)
 	case sendUnavailable:
 		c := h.conns[e.conn]
 		c.send(&wire.Unavailable{Route: c.route(), Document: h.doc})

@@ -21,7 +21,7 @@ const largeMessage = 16 << 10
 
 // receive acts on one frame. An error closes the connection.
 func (c *conn) receive(frame []byte) error {
-	m, err := wire.Decode(frame)
+	m, err := c.decoder.Decode(frame)
 	if err != nil {
 		return err
 	}
