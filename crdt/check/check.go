@@ -40,6 +40,7 @@ type Checker struct {
 
 	held  map[int]*operations // by node: operations that were read, or are not published
 	count int                 // operations in held
+	added []int               // nodes that were not published when they were added
 	last  *operations         // of the change that Check passed last
 }
 
@@ -81,22 +82,24 @@ func (k *Checker) Added(c *chunk.Change) {
 	if own == nil || own.c != c {
 		own = decode(c)
 	}
-	k.hold(k.g.Nodes()+k.g.Unpublished()-1, own)
+	node := k.g.Nodes() + k.g.Unpublished() - 1
+	k.hold(node, own)
+	k.added = append(k.added, node)
 	k.last = nil
 }
 
 // Settle says that the graph has published what was added, or truncated it.
 func (k *Checker) Settle() {
-	if k.count > keepOperations {
-		clear(k.held)
-		k.count = 0
-		return
-	}
-	for node, o := range k.held {
-		if node >= k.g.Nodes() {
+	for _, node := range k.added {
+		if o := k.held[node]; o != nil && node >= k.g.Nodes() {
 			delete(k.held, node)
 			k.count -= len(o.list)
 		}
+	}
+	k.added = k.added[:0]
+	if k.count > keepOperations {
+		clear(k.held)
+		k.count = 0
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 const (
 	// clockDepth is how long a walk may get before a clock is worth caching: the
 	// walk then costs about what copying a small clock does.
-	clockDepth = 64
+	clockDepth = 16
 	// clockFloor lets small documents with many actors cache a few clocks.
 	clockFloor = 4096
 )
