@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"syncline/bench/light"
 	"syncline/crdt/id"
 )
 
@@ -89,14 +90,14 @@ func runAck(r *run) (figures, error) {
 			return nil, err
 		}
 	}
-	if err := pause(r.ctx, r.warm); err != nil {
+	if err := light.Pause(r.ctx, r.warm); err != nil {
 		return nil, err
 	}
-	before, was, acked, begun := r.usage(), delivered.Load(), acknowledged.Load(), time.Now()
-	if err := pause(r.ctx, r.measured); err != nil {
+	before, was, acked, begun := r.Usage(), delivered.Load(), acknowledged.Load(), time.Now()
+	if err := light.Pause(r.ctx, r.measured); err != nil {
 		return nil, err
 	}
-	after, now, ackedNow, took := r.usage(), delivered.Load(), acknowledged.Load(), time.Since(begun)
+	after, now, ackedNow, took := r.Usage(), delivered.Load(), acknowledged.Load(), time.Since(begun)
 	if now == was {
 		return nil, fmt.Errorf("no change was delivered in %v", took)
 	}

@@ -50,7 +50,7 @@ func runCold(r *run) (figures, error) {
 	if f["again: bytes"], f["again: CPU, s"], f["again: peak, MB"], got, err = r.fetch(doc, last); err != nil {
 		return nil, fmt.Errorf("second fetch: %w", err)
 	}
-	if a, ok := got.(*automergeReplica); ok && js.Available() == nil {
+	if a, ok := got.(automergeReplica); ok && js.Available() == nil {
 		f["client load, s"], f["  of a saved one"], err = r.load(a)
 	}
 	return f, err
@@ -92,8 +92,8 @@ func (r *run) fetch(doc id.Document, last int) (bytes, cpu, peak float64, got re
 			done.less(1)
 		}
 	}})
-	if a, ok := got.(*automergeReplica); ok {
-		a.keeps = true
+	if a, ok := got.(automergeReplica); ok {
+		a.KeepMessages()
 	}
 	if err := r.join(got); err != nil {
 		return 0, 0, 0, nil, err
@@ -107,14 +107,14 @@ func (r *run) fetch(doc id.Document, last int) (bytes, cpu, peak float64, got re
 
 // load is how long a stock client takes for what the server has sent, and for the
 // same document as saved by itself, in seconds.
-func (r *run) load(got *automergeReplica) (sent, saved float64, err error) {
+func (r *run) load(got automergeReplica) (sent, saved float64, err error) {
 	node, err := js.StartAutomerge(r.ctx)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer node.Close()
 	// The first use of the library compiles it.
-	if _, err := node.Inspect(r.ctx, got.changes[0].Raw()); err != nil {
+	if _, err := node.Inspect(r.ctx, got.History()[0].Raw()); err != nil {
 		return 0, 0, err
 	}
 	d, err := node.Create(r.ctx, "")
@@ -127,13 +127,13 @@ func (r *run) load(got *automergeReplica) (sent, saved float64, err error) {
 	}
 	begun := time.Now()
 	var heads []string
-	for _, m := range got.received {
+	for _, m := range got.Messages() {
 		if heads, err = d.Receive(r.ctx, state, m); err != nil {
 			return 0, 0, err
 		}
 	}
 	sent = time.Since(begun).Seconds()
-	if want := rig.Hex(got.g.Heads()); len(heads) != 1 || heads[0] != want[0] {
+	if want := rig.Hex(got.Heads()); len(heads) != 1 || heads[0] != want[0] {
 		return 0, 0, fmt.Errorf("the stock client has heads %v, not %v", heads, want)
 	}
 	file, err := d.Save(r.ctx)

@@ -31,7 +31,7 @@ const perClient = 10_000
 func runDocuments(r *run) (figures, error) {
 	slots := make(chan struct{}, r.atOnce)
 	done := newCountdown(r.documents)
-	before, begun := r.usage(), time.Now()
+	before, begun := r.Usage(), time.Now()
 	var c client
 	for i := range r.documents {
 		select {

@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"syscall"
 
+	"syncline/bench/light"
 	"syncline/relay"
 	"syncline/storage"
 )
@@ -22,9 +23,9 @@ const helperEnv = "SYNCLINE_COMPARE_RELAY"
 
 // startHelper starts our relay as this program, run again. The flags of the command
 // have no profile, and a test has no command.
-func startHelper(profile string) func(ctx context.Context, dir string) (*server, error) {
-	return func(ctx context.Context, dir string) (*server, error) {
-		return startCommand(ctx, os.Args[0], nil, []string{helperEnv + "=" + profile}, dir)
+func startHelper(profile string) func(ctx context.Context, dir string) (*light.Server, error) {
+	return func(ctx context.Context, dir string) (*light.Server, error) {
+		return light.Command{Path: os.Args[0], Env: []string{helperEnv + "=" + profile}}.Start(ctx, dir)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"syncline/bench/js"
+	"syncline/bench/light"
 	"syncline/bench/rig"
 )
 
@@ -90,7 +91,7 @@ func compare(ctx context.Context, o options, out, progress io.Writer) error {
 	}
 	relay := ""
 	if o.profile == "" && slices.ContainsFunc(against, func(s side) bool { return s.name == ours }) {
-		if relay, err = build(ctx, dir); err != nil {
+		if relay, err = light.Build(ctx, dir); err != nil {
 			return err
 		}
 	}
@@ -137,12 +138,12 @@ func profileName(prefix, work string) string {
 }
 
 // startOurs starts the command at a path, or this program with a profile.
-func startOurs(path, profile string) func(ctx context.Context, dir string) (*server, error) {
+func startOurs(path, profile string) func(ctx context.Context, dir string) (*light.Server, error) {
 	if profile != "" {
 		return startHelper(profile)
 	}
-	return func(ctx context.Context, dir string) (*server, error) {
-		return startCommand(ctx, path, []string{"relay"}, nil, dir)
+	return func(ctx context.Context, dir string) (*light.Server, error) {
+		return light.Command{Path: path, Args: []string{"relay"}}.Start(ctx, dir)
 	}
 }
 
@@ -190,11 +191,11 @@ func measure(ctx context.Context, w work, s side, size sizes, typed *papers, tmp
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.server.stop()) }()
+	defer func() { err = errors.Join(err, r.Server.Stop()) }()
 	defer r.hangUp()
 	f, err := w.run(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w (%v) %s", err, r.usage(), tail(r.said()))
+		return nil, fmt.Errorf("%w (%v) %s", err, r.Usage(), light.Tail(r.Said()))
 	}
 	return f, nil
 }

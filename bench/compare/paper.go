@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"syncline/bench/js"
+	"syncline/bench/light"
 	"syncline/bench/trace"
 	"syncline/crdt/chunk"
 )
@@ -54,10 +55,10 @@ func (automerge) paper(_ context.Context, path string, edits, each int) ([]chang
 		return nil, err
 	}
 	t = t.Prefix(edits)
-	h := chunk.Header{Actor: actorOf(1), Seq: 1, StartOp: 1, Time: epoch}
+	h := chunk.Header{Actor: light.ActorOf(1), Seq: 1, StartOp: 1, Time: light.Epoch}
 	var all []change
 	add := func(ops []chunk.Op) error {
-		c, err := encode(h, ops)
+		c, err := light.Encode(h, ops)
 		if err != nil {
 			return err
 		}
@@ -140,7 +141,7 @@ func (yjs) paper(ctx context.Context, path string, edits, each int) ([]change, e
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, tail(stderr.String()))
+		return nil, fmt.Errorf("%w: %s", err, light.Tail(stderr.String()))
 	}
 	var all []change
 	var clock uint64

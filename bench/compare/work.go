@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"syncline/bench/light"
 	"syncline/bench/rig"
 	"syncline/crdt/id"
 )
@@ -86,7 +87,7 @@ type run struct {
 	dir   string // for what the server keeps
 	world *world
 	*papers
-	*server
+	*light.Server
 	close []func()
 }
 
@@ -97,7 +98,7 @@ func (r *run) begin() error {
 	if err != nil {
 		return err
 	}
-	r.server = s
+	r.Server = s
 	ctx, cancel := context.WithTimeout(r.ctx, startGrace)
 	defer cancel()
 	for {
@@ -105,14 +106,14 @@ func (r *run) begin() error {
 		c, err := func() (client, error) {
 			ctx, cancel := context.WithTimeout(ctx, soon)
 			defer cancel()
-			return r.side.dialect.dial(ctx, r.url, r.world)
+			return r.side.dialect.dial(ctx, r.URL, r.world)
 		}()
 		if err == nil {
 			c.close()
 			return nil
 		}
 		if ctx.Err() != nil {
-			return errors.Join(fmt.Errorf("it does not answer: %w", err), r.stop())
+			return errors.Join(fmt.Errorf("it does not answer: %w", err), r.Stop())
 		}
 	}
 }
@@ -122,11 +123,11 @@ func (r *run) begin() error {
 func (r *run) restart() error {
 	r.settle(3*r.quiet, settleMost)
 	r.hangUp()
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		return err
 	}
 	// Nothing is running in case that fails.
-	r.server = &server{stop: func() error { return nil }, said: func() string { return "" }}
+	r.Server = &light.Server{Stop: func() error { return nil }, Said: func() string { return "" }}
 	return r.begin()
 }
 
@@ -141,9 +142,9 @@ func (r *run) hangUp() {
 // settle waits until the server has used no CPU for a while, or for the most that it
 // is given.
 func (r *run) settle(quiet, most time.Duration) {
-	last, since := r.usage(), time.Now()
-	for begun := since; time.Since(since) < quiet && time.Since(begun) < most && pause(r.ctx, pollEvery*3) == nil; {
-		if now := r.usage(); now.CPU != last.CPU {
+	last, since := r.Usage(), time.Now()
+	for begun := since; time.Since(since) < quiet && time.Since(begun) < most && light.Pause(r.ctx, pollEvery*3) == nil; {
+		if now := r.Usage(); now.CPU != last.CPU {
 			last, since = now, time.Now()
 		}
 	}
@@ -155,12 +156,12 @@ const settleMost = 10 * time.Second
 // after it has answered is part of its work.
 func (r *run) settled() rig.Usage {
 	r.settle(r.quiet, settleMost)
-	return r.usage()
+	return r.Usage()
 }
 
 // dial connects a client, which is closed with the run.
 func (r *run) dial() (client, error) {
-	c, err := r.side.dialect.dial(r.ctx, r.url, r.world)
+	c, err := r.side.dialect.dial(r.ctx, r.URL, r.world)
 	if err == nil {
 		r.close = append(r.close, c.close)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"syncline/bench/light"
 	"syncline/crdt/id"
 )
 
@@ -249,8 +250,8 @@ func (r *yReplica) scatter(n int, seed uint64) (int, error) {
 
 func (r *yReplica) record(size int, seed uint64) (int, error) {
 	var items []yItem
-	for i, value := range fields(size, seed) {
-		items = append(items, yItem{key: fieldName(i), value: value})
+	for i, value := range light.Fields(size, seed) {
+		items = append(items, yItem{key: light.FieldName(i), value: value})
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"syncline/bench/js"
+	"syncline/bench/light"
 	"syncline/bench/rig"
 )
 
@@ -58,7 +59,7 @@ func TestYjsReadsTheUpdates(t *testing.T) {
 	for _, at := range r.letters {
 		text = append(text, string(rune('a'+at.clock%26)))
 	}
-	want := strings.Join(text, "") + " " + strings.Join(fields(40, 1), "")
+	want := strings.Join(text, "") + " " + strings.Join(light.Fields(40, 1), "")
 	const script = `
 		import * as Y from "yjs"
 		import { readFileSync } from "node:fs"
