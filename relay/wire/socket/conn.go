@@ -94,7 +94,11 @@ func (c *Conn) Context() context.Context { return c.ctx }
 func (c *Conn) Run(serve func()) {
 	var others, last sync.WaitGroup
 	over := make(chan struct{})
-	last.Go(func() { c.hurry(over) })
+	last.Add(1)
+	context.AfterFunc(c.ctx, func() { // no goroutine waits while nothing ends
+		defer last.Done()
+		c.hurry(over)
+	})
 	others.Go(c.write)
 	others.Go(c.ping)
 	serve()

@@ -71,17 +71,3 @@ func TestWhatAFrameTookIsNotKept(t *testing.T) {
 		r.end(wire.CloseNormal, "")
 	})
 }
-
-func TestAQueueThatIsEmptiedAllocatesNothing(t *testing.T) {
-	o := newOutbox(100)
-	f := frame{data: []byte("data"), end: []byte("end")}
-	var spare []frame
-	if n := testing.AllocsPerRun(100, func() {
-		o.push(f)
-		frames, _ := o.take(spare)
-		o.wrote(f.len())
-		spare = reusable(frames)
-	}); n != 0 {
-		t.Errorf("%.1f allocations for each frame", n)
-	}
-}

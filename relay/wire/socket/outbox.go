@@ -9,7 +9,7 @@ type frame struct {
 	then      func() // may be nil
 }
 
-func (f *frame) len() int { return len(f.data) + len(f.end) }
+func (f frame) len() int { return len(f.data) + len(f.end) }
 
 // outbox is the queue between whoever has something to say to the other end and
 // the goroutine that writes to its socket. It never blocks who says it: beyond
@@ -19,10 +19,14 @@ type outbox struct {
 	ready chan struct{} // holds a token when there is news for the writer
 
 	mu     sync.Mutex
-	frames []frame
+	frames []frame // those from first on are queued
+	first  int
 	bytes  int  // queued and being written
 	shut   bool // nothing more is let in
 }
+
+// keptFrames is for how many frames an empty outbox keeps room.
+const keptFrames = 64
 
 func newOutbox(limit int) *outbox {
 	return &outbox{limit: limit, ready: make(chan struct{}, 1)}
@@ -40,6 +44,12 @@ func (o *outbox) push(f frame) bool {
 	if o.bytes > 0 && o.bytes+f.len() > o.limit {
 		return false
 	}
+	if len(o.frames) == cap(o.frames) && o.first > len(o.frames)/2 {
+		// One that is never empty would grow with all that went through it.
+		n := copy(o.frames, o.frames[o.first:])
+		clear(o.frames[n:])
+		o.frames, o.first = o.frames[:n], 0
+	}
 	o.frames = append(o.frames, f)
 	o.bytes += f.len()
 	o.wake()
@@ -53,21 +63,27 @@ func (o *outbox) close(discard bool) {
 	defer o.mu.Unlock()
 	o.shut = true
 	if discard {
-		o.frames, o.bytes = nil, 0
+		o.frames, o.first, o.bytes = nil, 0, 0
 	}
 	o.wake()
 }
 
-// take returns the frames queued, and whether no more will come. spare is a slice
-// to queue the next ones in.
-func (o *outbox) take(spare []frame) (frames []frame, shut bool) {
+// next takes the frame that is to be written, if there is one, and says whether no
+// more will come when there is none.
+func (o *outbox) next() (f frame, ok, shut bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.frames) == 0 {
-		return nil, o.shut
+	if o.first == len(o.frames) {
+		return frame{}, false, o.shut
 	}
-	frames, o.frames = o.frames, spare[:0]
-	return frames, o.shut
+	f, o.frames[o.first] = o.frames[o.first], frame{}
+	if o.first++; o.first == len(o.frames) {
+		o.frames, o.first = o.frames[:0], 0
+		if cap(o.frames) > keptFrames {
+			o.frames = nil
+		}
+	}
+	return f, true, false
 }
 
 // wrote makes room for as many bytes as have left.

@@ -11,11 +11,11 @@ func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
 	if o.push(frame{data: []byte{1}}) {
 		t.Error("a second frame was let in")
 	}
-	frames, _ := o.take(nil)
+	f, _, _ := o.next()
 	if o.push(frame{data: []byte{1}}) {
 		t.Error("a frame was let in while the large one is being written")
 	}
-	o.wrote(len(frames[0].data))
+	o.wrote(f.len())
 	if !o.push(frame{data: []byte{1}}) {
 		t.Error("refused after the large one has left")
 	}
@@ -23,17 +23,72 @@ func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
 	if !o.push(large) {
 		t.Error("overflow of a closed outbox")
 	}
-	if frames, shut := o.take(nil); len(frames) != 1 || !shut {
-		t.Errorf("%d frames, shut %v", len(frames), shut)
+	if f, ok, _ := o.next(); !ok || f.len() != 1 {
+		t.Errorf("a frame of %d bytes comes, %v", f.len(), ok)
+	}
+	if f, ok, shut := o.next(); ok || !shut {
+		t.Errorf("a frame of %d bytes comes from a closed outbox, %v, shut %v", f.len(), ok, shut)
 	}
 }
 
 func TestOutboxThrowsAwayWhatIsQueued(t *testing.T) {
 	o := newOutbox(10)
-	o.push(frame{data: make([]byte, 10)})
+	for range 5 {
+		o.push(frame{data: []byte{1}})
+	}
+	o.next()
 	o.close(true)
 	o.push(frame{data: []byte{1}})
-	if frames, shut := o.take(nil); len(frames) != 0 || !shut {
-		t.Errorf("%d frames, shut %v", len(frames), shut)
+	if f, ok, shut := o.next(); ok || !shut {
+		t.Errorf("a frame of %d bytes comes, %v, shut %v", f.len(), ok, shut)
+	}
+}
+
+// TestOutboxIsInOrderAndNoLargerThanItsFrames pushes more than it takes, then takes
+// one for each that it pushes, so that it is never empty.
+func TestOutboxIsInOrderAndNoLargerThanItsFrames(t *testing.T) {
+	o := newOutbox(1 << 20)
+	pushed, taken := 0, 0
+	push := func() {
+		o.push(frame{data: make([]byte, pushed%7)})
+		pushed++
+	}
+	take := func() {
+		f, ok, _ := o.next()
+		if !ok || f.len() != taken%7 {
+			t.Fatalf("frame %d has %d bytes, %v", taken, f.len(), ok)
+		}
+		o.wrote(f.len())
+		taken++
+	}
+	for range 1000 {
+		push()
+		push()
+		take()
+	}
+	for range 100_000 {
+		push()
+		take()
+	}
+	if n := cap(o.frames); n > 4*1000 {
+		t.Errorf("room for %d frames, with 1000 in it", n)
+	}
+	for taken < pushed {
+		take()
+	}
+	if n := cap(o.frames); n > keptFrames || o.bytes != 0 {
+		t.Errorf("empty, it has room for %d frames, and counts %d bytes", n, o.bytes)
+	}
+}
+
+func TestAnOutboxThatIsEmptiedAllocatesNothing(t *testing.T) {
+	o := newOutbox(100)
+	f := frame{data: []byte("data"), end: []byte("end")}
+	if n := testing.AllocsPerRun(100, func() {
+		o.push(f)
+		o.next()
+		o.wrote(f.len())
+	}); n != 0 {
+		t.Errorf("%.1f allocations for each frame", n)
 	}
 }
