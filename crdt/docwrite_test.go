@@ -98,6 +98,9 @@ func annotated(h history, seed uint64) history {
 			o.Pred = slices.Clone(op.Pred)
 			ops = append(ops, o)
 		}
+		if slices.ContainsFunc(ops, func(o chunk.Op) bool { return o.HasMark }) {
+			head.Extra = nil // which is refused
+		}
 		raw = must(chunk.Encode(head, ops))
 		now[c.Hash] = hashOf(raw)
 		out.changes = append(out.changes, raw)

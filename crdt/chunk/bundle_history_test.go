@@ -68,6 +68,9 @@ func (w *historian) change(t testing.TB) {
 		ops = w.addOp(ops, author, h.StartOp)
 	}
 	w.localise(&h, author, ops)
+	if hasMarks(ops) {
+		h.Extra = nil // which is refused
+	}
 	raw, err := Encode(h, ops)
 	if err != nil {
 		t.Fatal(err)
@@ -165,4 +168,23 @@ func (w *historian) localise(h *Header, author int, ops []Op) {
 		}
 	}
 	each(func(r *Ref) { r.Actor = local[r.Actor] })
+}
+
+func hasMarks(ops []Op) bool { return slices.ContainsFunc(ops, func(o Op) bool { return o.HasMark }) }
+
+func TestExtraBytesBehindMarksAreRefused(t *testing.T) {
+	for _, extra := range [][]byte{nil, {1, 1, 1}} {
+		mark := []Op{
+			{Key: "t", Action: MakeText},
+			{Obj: Ref{Ctr: 1}, IsElem: true, Insert: true, Action: Mark, HasMark: true, MarkName: "bold", Value: Value{Type: True}},
+			{Obj: Ref{Ctr: 1}, IsElem: true, Elem: Ref{Ctr: 2}, Insert: true, Action: Mark},
+		}
+		raw, err := Encode(Header{Actor: "a", Seq: 1, StartOp: 1, Extra: extra}, mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseChange(raw); (err != nil) != (extra != nil) {
+			t.Errorf("%d extra bytes: %v", len(extra), err)
+		}
+	}
 }

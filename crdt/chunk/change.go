@@ -210,6 +210,10 @@ func (c *Change) readColumns() (k opColumns, err error) {
 		}
 		last = spec
 	}
+	if len(k.markName) > 0 && r.rest() > 0 {
+		// JavaScript 3.5.0 panics on some of these. Nobody writes extra bytes today.
+		return k, fmt.Errorf("%d bytes follow the names of its marks", r.rest())
+	}
 	return k, nil
 }
 

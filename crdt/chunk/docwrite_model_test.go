@@ -103,6 +103,9 @@ func (m *model) step(t testing.TB) {
 			if o.mark == "" && o.action == Mark { // the end of a mark stands behind its start
 				o.elem = view[len(view)-1].id
 			}
+			if o.action == Mark {
+				h.Extra = nil // behind marks they are refused
+			}
 			view = append(view, o)
 		}
 	}
