@@ -12,7 +12,11 @@ import (
 // moves it to actor "n" at operation 100.
 func transplanted(t *testing.T, others []id.Actor, ops []Op, find func(OpID) (OpID, bool)) (from, to *Change, moves Moves) {
 	t.Helper()
-	raw, err := Encode(Header{Actor: "b", Seq: 7, StartOp: 20, Time: 5, Message: "edit a/b", Deps: []id.Hash{{1}}, OtherActors: others, Extra: []byte{1, 2}}, ops)
+	h := Header{Actor: "b", Seq: 7, StartOp: 20, Time: 5, Message: "edit a/b", Deps: []id.Hash{{1}}, OtherActors: others, Extra: []byte{1, 2}}
+	if hasMarks(ops) {
+		h.Extra = nil // behind marks they are refused
+	}
+	raw, err := Encode(h, ops)
 	if err != nil {
 		t.Fatal(err)
 	}
