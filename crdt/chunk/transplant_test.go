@@ -28,7 +28,7 @@ func transplanted(t *testing.T, others []id.Actor, ops []Op, find func(OpID) (Op
 		t.Fatal(err)
 	}
 	if to.Actor != "n" || to.Seq != 1 || to.StartOp != 100 || !slices.Equal(to.Deps, []id.Hash{{2}, {3}}) ||
-		to.Time != 5 || to.Message != "edit a/b" || !slices.Equal(to.Extra(), []byte{1, 2}) {
+		to.Time != 5 || to.Message != "edit a/b" || !slices.Equal(to.Extra(), h.Extra) {
 		t.Fatalf("header: %+v", to.Header())
 	}
 	if to.NumOps != from.NumOps-uint64(moves.Left()) {
