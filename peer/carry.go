@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"syncline/crdt/id"
@@ -20,13 +21,25 @@ const (
 
 // carryAll takes up each document that a dialled connection carries.
 func (c *conn) carryAll() {
-	slots := semaphore.NewWeighted(carrySlots)
 	docs := c.p.knownDocuments()
 	for doc := range c.only {
 		if !c.p.knows(doc) {
 			docs = append(docs, doc)
 		}
 	}
+	var suspects []id.Document
+	if c.link != nil {
+		docs, suspects = c.link.order(docs)
+	}
+	if c.carryEach(docs, carrySlots) {
+		c.carryEach(suspects, 1)
+	}
+}
+
+// carryEach takes up documents, so many at a time. It reports false if the
+// connection has ended.
+func (c *conn) carryEach(docs []id.Document, atATime int64) bool {
+	slots := semaphore.NewWeighted(atATime)
 	for _, doc := range docs {
 		if !c.carries(doc) {
 			continue
@@ -35,22 +48,48 @@ func (c *conn) carryAll() {
 		err := slots.Acquire(ctx, 1)
 		cancel()
 		if c.ctx.Err() != nil {
-			return
+			return false
 		}
 		if err == nil && !c.hold(doc, func() { slots.Release(1) }) {
 			slots.Release(1) // it has been taken up since
 			continue
 		}
 		if c.p.desks.post(c.ctx, doc, attach{c}, 0) != nil {
-			return
+			return false
 		}
 	}
+	return true
+}
+
+// renew begins a document's session anew, as on a new connection.
+func (c *conn) renew(doc id.Document) {
+	if !c.carries(doc) {
+		return
+	}
+	c.stands(doc, standingBusy, nil)
+	c.mu.Lock()
+	c.docs[doc].met = false
+	c.mu.Unlock()
+	c.p.desks.post(c.ctx, doc, renew{c}, 0)
+}
+
+// underWay lists the documents that there is something to say or to hear of.
+func (c *conn) underWay() (docs []id.Document) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for doc, d := range c.docs {
+		if d.met && d.now == standingBusy {
+			docs = append(docs, doc)
+		}
+	}
+	slices.SortFunc(docs, compareDocuments)
+	return docs
 }
 
 // carries reports whether the document is to be synced on this connection.
 func (c *conn) carries(doc id.Document) bool {
 	if c.dialed {
-		return c.only == nil || c.only[doc]
+		return (c.only == nil || c.only[doc]) && (c.link == nil || c.link.admits(doc))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,6 +134,13 @@ func (c *conn) seat(doc id.Document) (in enter, ok bool) {
 
 // stands notes how far a document has come.
 func (c *conn) stands(doc id.Document, now standing, err error) {
+	c.note(doc, now, err)
+	if c.link != nil {
+		c.link.stood(doc, now, err)
+	}
+}
+
+func (c *conn) note(doc id.Document, now standing, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.docs[doc]

@@ -29,6 +29,7 @@ type conn struct {
 	log    *slog.Logger
 	dialed bool                 // by us: we say the first word on each document
 	peers  bool                 // the other end is a peer, as far as we know, and not a relay
+	link   *link                // what it is for; nil if it was accepted or is Sync's
 	only   map[id.Document]bool // what is carried; nil: of a dialled one all, of an accepted one what it asks for
 	admits func() bool          // whether it may bring documents that we do not have
 
@@ -38,6 +39,7 @@ type conn struct {
 	docs     map[id.Document]*carried
 	rest     int           // how many of docs are not busy
 	progress chan struct{} // closed when the standing of a document changes
+	said     *Fault        // what the other end said last of the connection as a whole
 }
 
 type connCounters struct {
@@ -90,13 +92,28 @@ func (c *conn) run() error {
 	carrying.Wait()
 	e := c.ws.End()
 	c.log.Info("connection closed", "reason", e.Reason, "code", uint16(e.Code), "err", err)
+	return c.fault(e, err)
+}
+
+// fault is what the connection ended with: nil if that was our wish, else a *Fault.
+func (c *conn) fault(e socket.Ending, err error) error {
+	var f *Fault
 	switch {
 	case e.Lost:
-		return fmt.Errorf("connection with %s lost: %w", c.remote.PeerID, err)
-	case e.Code != wire.CloseNormal && e.Code != wire.CloseDraining:
-		return fmt.Errorf("connection with %s closed (%s): %s", c.remote.PeerID, e.Code, e.Reason)
+		f = faultOf(fmt.Errorf("connection with %s lost: %w", c.remote.PeerID, err))
+	case e.Code == wire.CloseNormal && e.Reason == bye:
+		return nil
+	case e.Code == wire.CloseNormal:
+		f = &Fault{Class: ClassTimeout, Err: fmt.Errorf("connection with %s lost: %s", c.remote.PeerID, e.Reason)}
+	default:
+		f = &Fault{Class: classOfCode(e.Code), Err: fmt.Errorf("connection with %s closed (%s): %s", c.remote.PeerID, e.Code, e.Reason)}
 	}
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.said != nil && (f.Class == c.said.Class || f.Class == ClassLost) {
+		f.Class, f.RetryAfter = c.said.Class, c.said.RetryAfter
+	}
+	return f
 }
 
 // send queues a message. It never blocks.

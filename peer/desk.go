@@ -62,6 +62,8 @@ type parcel struct {
 type (
 	// attach brings a connection that carries the document.
 	attach struct{ c *conn }
+	// renew has a connection's session begin anew.
+	renew struct{ c *conn }
 	// look says that the journal may have rows of another process.
 	look struct{}
 	// park asks the desk to end if it is idle.
@@ -228,6 +230,9 @@ func (d *desk) round(ps []parcel) (over bool) {
 		switch in := p.in.(type) {
 		case attach:
 			d.seat(in.c)
+		case renew:
+			d.r.take(leave{in.c.id})
+			d.seat(in.c)
 		case park:
 			parking = true
 		case *importing:
@@ -379,7 +384,9 @@ func (d *desk) turnAway(ps []parcel) {
 		switch in := p.in.(type) {
 		case attach:
 			d.conns[in.c.id] = in.c
-			in.c.stands(d.doc, standingBarred, d.broken)
+			in.c.stands(d.doc, standingBarred, &Fault{Class: ClassInternal, Err: d.broken})
+		case renew:
+			in.c.stands(d.doc, standingBarred, &Fault{Class: ClassInternal, Err: d.broken})
 		case message:
 			if c := d.conns[in.conn]; c != nil && in.request {
 				c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})

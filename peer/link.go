@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"net/url"
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"syncline/crdt/id"
-	"syncline/relay/wire"
-	"syncline/relay/wire/socket"
 )
 
 // LinkState says how a remote is reached.
@@ -25,20 +21,31 @@ const (
 	LinkConnecting LinkState = "connecting" // a connection is being made
 	LinkConnected  LinkState = "connected"
 	LinkWaiting    LinkState = "waiting" // for the next attempt, after a failure
+	LinkOffline    LinkState = "offline" // the network has no way to it; tried at once when that changes
+	// LinkStopped: an attempt failed in a way that another would not mend. It is
+	// tried again after Retry, when the network changes, and by the next Run.
+	LinkStopped LinkState = "stopped"
 )
 
-// link keeps a remote connected while Run is running.
+// link keeps a remote connected while Run is running. What it does is decided by
+// the fault that the last connection ended with, and by its outbox.
 type link struct {
 	p    *Peer
 	spec Remote
+	kick chan struct{} // holds a token when there is news for the goroutine
 
 	mu       sync.Mutex
 	state    LinkState
 	since    time.Time // of the state
 	failures int       // in a row
-	err      error     // of the last attempt
+	fault    *Fault    // of the last attempt, nil when connected
 	next     time.Time // when waiting
+	again    bool      // try at once
+	stopped  bool      // the store has why it is not tried; if it has no longer, somebody took it out
 	conn     *conn     // the last one
+	retries  map[Class]int64
+	box      *outbox
+	revived  []id.Document // to be offered again on this connection
 }
 
 // Connect adds a remote that Run keeps connected to, now or when it is called. It
@@ -48,7 +55,10 @@ func (p *Peer) Connect(r Remote) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	l := &link{p: p, spec: r, state: LinkIdle, since: p.o.Now()}
+	l := &link{
+		p: p, spec: r, state: LinkIdle, since: p.o.Now(), kick: make(chan struct{}, 1),
+		retries: map[Class]int64{}, box: newOutbox(p.o.Backoff),
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.links = append(p.links, l)
@@ -83,11 +93,13 @@ func (p *Peer) Run(ctx context.Context) error {
 		p.mu.Unlock()
 		return ErrRunning
 	}
-	p.run = func(l *link) { all.Go(func() { l.run(ctx) }) }
+	network := newNetworkWatch()
+	p.run = func(l *link) { all.Go(func() { l.run(ctx, network) }) }
 	for _, l := range p.links {
 		p.run(l)
 	}
 	all.Go(func() { p.followWorkspace(ctx) })
+	all.Go(func() { network.run(ctx, p.o.Network, p.o.NetworkPoll) })
 	p.serving.Add(1)
 	p.mu.Unlock()
 	defer p.serving.Done()
@@ -101,107 +113,201 @@ func (p *Peer) Run(ctx context.Context) error {
 }
 
 // run connects, and connects again, until ctx ends.
-func (l *link) run(ctx context.Context) {
+func (l *link) run(ctx context.Context, network *networkWatch) {
 	defer l.set(LinkIdle)
-	for ctx.Err() == nil {
+	l.reread(ctx)
+	l.mu.Lock()
+	l.again = true // whatever an earlier Run has met
+	l.mu.Unlock()
+	for l.await(ctx, network) {
 		l.set(LinkConnecting)
-		c, err := l.p.dial(ctx, l.spec, l.p.self)
+		c, err := l.p.dial(ctx, l.spec, l.p.self, l)
 		if err == nil {
-			l.connected(c)
+			l.connected(ctx, c)
 			stop := context.AfterFunc(ctx, c.closeDown)
+			var tending sync.WaitGroup
+			tending.Go(func() { l.tend(c) })
 			err = c.run()
+			tending.Wait()
 			stop()
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		delay := l.failed(err)
-		l.p.o.Log.Info("remote lost", "url", l.spec.URL, "err", err, "next", delay)
-		t := time.NewTimer(delay)
+		l.failed(ctx, c, err)
+	}
+}
+
+// offlineLook is how often a link looks again whether there is a way, should the
+// change of the network have been missed.
+const offlineLook = 30 * time.Second
+
+// await waits until it is time for an attempt. It reports false when ctx ends.
+func (l *link) await(ctx context.Context, network *networkWatch) bool {
+	host := hostOf(l.spec.URL)
+	for ctx.Err() == nil {
+		changed := network.channel()
+		wait := l.wait()
+		if !l.p.o.Network.Routes(host) {
+			l.set(LinkOffline)
+			wait = offlineLook
+		} else if wait == 0 {
+			return true
+		}
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
+			l.waited()
+		case <-changed:
+			// What was wrong may have been wrong with the network.
+			l.mu.Lock()
+			l.failures, l.again = 0, true
+			l.mu.Unlock()
+		case <-l.kick:
 		case <-ctx.Done():
-			t.Stop()
 		}
+		t.Stop()
+		if l.heldBack() {
+			l.reread(ctx)
+		}
+	}
+	return false
+}
+
+// wait is for how long there is nothing to do.
+func (l *link) wait() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.again || l.fault == nil:
+		return 0
+	case !l.fault.Class.Mendable():
+		l.setLocked(LinkStopped)
+		return heldLook
+	}
+	l.setLocked(LinkWaiting)
+	return max(time.Nanosecond, l.next.Sub(l.p.o.Now()))
+}
+
+// waited says that the time is over.
+func (l *link) waited() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == LinkWaiting {
+		l.again = true
 	}
 }
 
 func (l *link) set(s LinkState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state, l.since = s, l.p.o.Now()
-	l.p.stir()
+	l.setLocked(s)
 }
 
-func (l *link) connected(c *conn) {
+func (l *link) setLocked(s LinkState) {
+	if l.state != s {
+		l.state, l.since = s, l.p.o.Now()
+		l.p.stir()
+	}
+}
+
+func (l *link) connected(ctx context.Context, c *conn) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.state, l.since, l.conn, l.err = LinkConnected, l.p.o.Now(), c, nil
-	l.p.stir()
+	l.conn, l.fault, l.again, l.stopped = c, nil, false, false
+	l.setLocked(LinkConnected)
+	l.mu.Unlock()
+	// An earlier process may have left it.
+	if _, err := l.p.store.Value(ctx, keyStopped+l.spec.URL); err == nil {
+		l.p.forgetStopped(ctx, l.spec.URL)
+	}
 }
 
 // steady is how long a connection must have lasted for its end not to count as
 // one more failure in a row.
 const steady = 10 * time.Second
 
-// failed notes a failure and says how long to wait.
-func (l *link) failed(err error) time.Duration {
+// failed notes why an attempt failed, or the connection c ended, and what follows.
+func (l *link) failed(ctx context.Context, c *conn, err error) {
+	if err == nil {
+		err = errors.New("the other end closed the connection")
+	}
+	f := faultOf(err)
+	var underWay []id.Document
+	if c != nil && blames(f) {
+		underWay = c.underWay()
+	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	now := l.p.o.Now()
 	if l.state == LinkConnected && now.Sub(l.since) >= steady {
 		l.failures = 0
 	}
 	l.failures++
-	if err == nil {
-		err = errors.New("the other end closed the connection")
-	}
-	delay := l.p.o.Backoff.Delay(l.failures, l.p.o.Rand())
-	l.state, l.since, l.err, l.next = LinkWaiting, now, err, now.Add(delay)
-	l.p.stir()
-	return delay
-}
-
-// dial connects to a remote and shakes hands.
-func (p *Peer) dial(ctx context.Context, r Remote, self string) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.o.DialTimeout)
-	defer cancel()
-	pulse := new(socket.Pulse)
-	o := &websocket.DialOptions{OnPongReceived: pulse.Pong}
-	if r.Token != "" {
-		o.HTTPHeader = http.Header{"Authorization": {"Bearer " + r.Token}}
-	}
-	ws, _, err := websocket.Dial(ctx, r.URL, o)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", r.URL, err)
-	}
-	ws.SetReadLimit(p.o.MaxFrame)
-	local := wire.Local{PeerID: self, Metadata: p.metadata()}
-	remote, err := local.Connect(ctx, socket.Frames(ws))
-	if err != nil {
-		ws.CloseNow()
-		return nil, fmt.Errorf("handshake with %s: %w", r.URL, err)
-	}
-	c := p.newConn(ws, self, remote, pulse)
-	c.dialed, c.peers = true, r.Peer
-	if r.Documents != nil {
-		c.only = make(map[id.Document]bool, len(r.Documents))
-		for _, doc := range r.Documents {
-			c.only[doc] = true
+	l.retries[f.Class]++
+	if len(underWay) > 0 {
+		// It is about a document, so the others need not wait for long.
+		l.failures = 1
+		culprit, found, dead := l.box.blame(underWay, f, now, l.p.o.Rand())
+		if found {
+			l.p.o.Log.Warn("the connection ends over a document", "url", l.spec.URL, "doc", culprit.String(), "err", err, "dead", dead)
+		}
+		if dead {
+			defer l.hold(ctx, culprit, f, now)
 		}
 	}
-	if !p.register(c) {
-		ws.CloseNow()
-		return nil, ErrClosed
+	delay, ok := l.p.o.Backoff.After(f, l.failures, l.p.o.Rand())
+	l.fault, l.next, l.again = f, now.Add(delay), false
+	l.mu.Unlock()
+	if ok {
+		l.p.o.Log.Info("remote lost", "url", l.spec.URL, "class", string(f.Class), "err", err, "next", delay)
+		return
 	}
-	c.log.Info("connected", "url", r.URL)
-	p.remember(ctx, r.URL, c)
-	return c, nil
+	l.p.o.Log.Error("remote not tried again", "url", l.spec.URL, "class", string(f.Class), "err", err)
+	if err := l.p.store.SetValue(ctx, keyStopped+l.spec.URL, encodeDead(f, now, false)); err != nil {
+		l.p.o.Log.Warn("not kept why a remote is not tried", "url", l.spec.URL, "err", err)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
 }
 
-func (p *Peer) metadata() wire.Metadata {
-	return wire.Metadata{StorageID: p.store.StorageID(), Syncline: wire.Syncline}
+// blames reports whether a fault that ended a connection may be about a document.
+func blames(f *Fault) bool {
+	switch f.Class {
+	case ClassProtocol, ClassInternal, ClassOverLimit:
+		return f.RetryAfter == 0
+	}
+	return false
 }
 
-// closeDown closes a connection because we have nothing more to say.
-func (c *conn) closeDown() { c.ws.Close(wire.CloseNormal, "bye") }
+func (p *Peer) forgetStopped(ctx context.Context, url string) {
+	if err := p.store.DeleteValue(ctx, keyStopped+url); err != nil {
+		p.o.Log.Warn("not forgotten why a remote was not tried", "url", url, "err", err)
+	}
+}
+
+func (l *link) status() RemoteStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := RemoteStatus{URL: l.spec.URL, State: l.state, Since: l.since, Failures: l.failures, Retries: maps.Clone(l.retries)}
+	if l.fault != nil {
+		r.Class, r.Err = l.fault.Class, l.fault
+	}
+	if l.state == LinkWaiting {
+		r.Next = l.next
+	}
+	for _, le := range l.box.letters {
+		switch le.state {
+		case letterWaiting:
+			r.Waiting++
+		case letterDead:
+			r.Dead++
+		case letterDropped:
+			r.Dropped++
+		}
+	}
+	if l.conn != nil {
+		r.PeerID, r.StorageID, r.Traffic = l.conn.remote.PeerID, l.conn.remote.Metadata.StorageID, l.conn.traffic()
+	}
+	return r
+}

@@ -37,8 +37,13 @@ type Options struct {
 	// Poll is how often the file is looked at for what other processes have
 	// appended. 0: 250 ms.
 	Poll time.Duration
-	// Backoff spaces the attempts to reach a remote.
+	// Backoff spaces the attempts to reach a remote, and to deliver a document.
 	Backoff Backoff
+	// Network says when there is a way out, and when that changes. nil: the
+	// operating system's.
+	Network Network
+	// NetworkPoll is how often the network is looked at. 0: 2 s.
+	NetworkPoll time.Duration
 	// DialTimeout bounds a connection and its handshake, on either side. 0: 15 s.
 	DialTimeout time.Duration
 	// PingInterval is how often each connection is pinged. 0: 5 s.
@@ -102,6 +107,7 @@ type Remote struct {
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.MaxIdle, 256)
+	setDefault(&o.NetworkPoll, 2*time.Second)
 	setDefault(&o.DialTimeout, 15*time.Second)
 	setDefault(&o.PingInterval, 5*time.Second)
 	setDefault(&o.MaxSilence, 30*time.Second)
@@ -115,6 +121,9 @@ func (o Options) withDefaults() Options {
 	o.Backoff = o.Backoff.withDefaults()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Network == nil {
+		o.Network = systemNetwork{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -2,6 +2,8 @@ package peer
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"syncline/storage"
@@ -64,6 +66,13 @@ func (o *others) at(url string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.byURL[url]
+}
+
+// urls lists where there were remotes.
+func (o *others) urls() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.byURL))
 }
 
 // known reports whether a storage id is that of a peer, or of a remote as it is

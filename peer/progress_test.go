@@ -116,4 +116,3 @@ func (c *progressCase) check(t *rapid.T) {
 		t.Fatalf("%+v", p)
 	}
 }
-

@@ -36,17 +36,37 @@ func (c *conn) receive(frame []byte) error {
 			c.p.desks.tell(m.Document, unavailable{conn: c.id})
 		}
 	case *wire.Error:
-		c.fault(fmt.Errorf("%s says: %.200s", c.remote.PeerID, m.Message))
+		c.log.Warn("the other end reports an error", "err", fmt.Errorf("%.200s", m.Message))
 	case *wire.Notice:
-		c.log.Warn("notice", "doc", m.Document.String(), "code", string(m.Code), "hash", m.Hash, "text", m.Message)
+		c.notice(m)
 	default:
 		c.log.Debug("message dropped", "type", m.Type(), "why", "not acted on by a peer")
 	}
 	return nil
 }
 
-// fault notes what the other end has to complain of.
-func (c *conn) fault(err error) { c.log.Warn("the other end reports an error", "err", err) }
+// notice acts on what the other end says of a document, or of the connection.
+func (c *conn) notice(m *wire.Notice) {
+	f, ok := faultOfNotice(m)
+	about := m.Document != (id.Document{})
+	if !ok || !about || c.link == nil {
+		c.log.Warn("notice", "doc", m.Document.String(), "code", string(m.Code), "hash", m.Hash, "text", fmt.Sprintf("%.200s", m.Message))
+	}
+	switch {
+	case !ok:
+	case !about:
+		c.mu.Lock()
+		c.said = f
+		c.mu.Unlock()
+	default:
+		if m.Code == wire.NoticeUnavailable && c.carries(m.Document) {
+			c.p.desks.tell(m.Document, unavailable{conn: c.id})
+		}
+		if c.link != nil && c.carries(m.Document) {
+			c.link.documentFailed(m.Document, f)
+		}
+	}
+}
 
 // receiveSync decodes a sync message and checks each of its changes alone, here
 // in the reader, so that connections share the processors.

@@ -157,7 +157,7 @@ func (r *replica) giveWay(evicted []graph.Orphan) {
 // hangUp ends a member's connection, if it is still here.
 func (r *replica) hangUp(m *member, code wire.CloseCode, err error) {
 	if m != nil && m.barred == nil {
-		m.barred = err
+		m.barred = &Fault{Class: classOfCode(code), Err: err}
 		r.do(hangUp{conn: m.conn, code: code, err: err})
 	}
 }

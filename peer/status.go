@@ -56,11 +56,17 @@ type RemoteStatus struct {
 	State     LinkState
 	Since     time.Time // of the state
 	Failures  int       // in a row
+	Class     Class     // of Err
 	Err       error     // of the last attempt, nil when connected
 	Next      time.Time // of the next attempt, when waiting
 	PeerID    string    // what it called itself last, "" before the first connection
 	StorageID string
 	Pending   int // changes that it is not known to have, over all documents
+	// Retries counts what went wrong since Open, with the remote and with documents
+	// at it.
+	Retries map[Class]int64
+	// Waiting, Dead and Dropped count documents: see Peer.Outbox.
+	Waiting, Dead, Dropped int
 	Traffic
 }
 
@@ -120,16 +126,6 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-func (l *link) status() RemoteStatus {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := RemoteStatus{URL: l.spec.URL, State: l.state, Since: l.since, Failures: l.failures, Err: l.err, Next: l.next}
-	if l.conn != nil {
-		r.PeerID, r.StorageID, r.Traffic = l.conn.remote.PeerID, l.conn.remote.Metadata.StorageID, l.conn.traffic()
-	}
-	return r
-}
-
 func (c *conn) traffic() Traffic {
 	return Traffic{c.count.socket.BytesIn.Load(), c.count.socket.BytesOut.Load(), c.count.changesIn.Load(), c.count.changesOut.Load()}
 }
@@ -148,21 +144,28 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 			return d, err
 		}
 	}
+	d.Pending, err = p.lacks(ctx, info, remotes)
+	return d, err
+}
+
+// lacks counts the changes of a document that remotes are not known to have, by
+// their storage ids. It reads the graph only if there may be any.
+func (p *Peer) lacks(ctx context.Context, info Info, remotes map[string]bool) (pending map[string]int, err error) {
 	if info.Changes == 0 {
-		return d, nil
+		return nil, nil
 	}
 	lacking := map[string][]id.Hash{} // what is shared
 	for remote := range remotes {
 		shared, err := p.shared(ctx, info.ID, remote)
 		if err != nil {
-			return d, err
+			return nil, err
 		}
 		if len(shared) == 0 || !slices.Equal(shared, info.Heads) {
 			lacking[remote] = shared
 		}
 	}
 	if len(lacking) == 0 {
-		return d, nil
+		return nil, nil
 	}
 	err = p.ask(ctx, info.ID, func(desk *desk) error {
 		for remote, shared := range lacking {
@@ -172,15 +175,15 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 				}
 			}
 			if n := len(desk.r.graph.Since(shared)); n > 0 {
-				if d.Pending == nil {
-					d.Pending = make(map[string]int)
+				if pending == nil {
+					pending = make(map[string]int)
 				}
-				d.Pending[remote] = n
+				pending[remote] = n
 			}
 		}
 		return nil
 	})
-	return d, err
+	return pending, err
 }
 
 // twinStatus fills in what has become of changes that twins have put in

@@ -140,7 +140,7 @@ func (s *syncing) with(ctx context.Context, n int, r Remote) ([]SyncResult, erro
 		return nil, err
 	}
 	// Its own peer id: a second connection of the same peer would end the first.
-	c, err := s.p.dial(ctx, r, s.p.self+"-sync-"+rand.Text()[:8])
+	c, err := s.p.dial(ctx, r, s.p.self+"-sync-"+rand.Text()[:8], nil)
 	if err != nil {
 		return nil, err
 	}
