@@ -86,7 +86,7 @@ func New(o Options) (*Relay, error) {
 	r.halls.init(r)
 	r.lobby.init(o)
 	r.segments = fold.NewCache(segmentBytes)
-	r.compactor = fold.NewCompactor(fold.Options{Store: o.Store, Share: o.CompactionShare, Log: o.Log, Did: r.compacted})
+	r.compactor = fold.NewCompactor(fold.Options{Store: o.Store, Share: o.CompactionShare, Log: o.Log, Hold: r.disk.readOnly.Load, Did: r.compacted})
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(r.ctx)
 	r.watch = cancel

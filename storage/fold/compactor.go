@@ -17,6 +17,9 @@ type Options struct {
 	Store *storage.Store
 	// Share is the part of one processor that it may use. 0: 0.25.
 	Share float64
+	// Hold, if set, says that nothing is to be written for now. It is asked again a
+	// second later.
+	Hold func() bool
 	// Did, if set, is called after each step, with its error and how long it worked;
 	// it is for metrics.
 	Did func(d Done, worked time.Duration, err error)
@@ -75,6 +78,9 @@ func NewCompactor(o Options) *Compactor {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Hold == nil {
+		o.Hold = func() bool { return false }
 	}
 	if o.Did == nil {
 		o.Did = func(Done, time.Duration, error) {}
@@ -168,10 +174,14 @@ func (c *Compactor) Run(ctx context.Context) error {
 	defer survey.Stop()
 	c.survey(ctx)
 	for ctx.Err() == nil {
-		doc, wait, ok := c.next(time.Now())
-		if ok {
-			c.finished(doc, c.document(ctx, doc))
-			continue
+		wait := time.Second
+		if !c.o.Hold() {
+			var doc id.Document
+			var ok bool
+			if doc, wait, ok = c.next(time.Now()); ok {
+				c.finished(doc, c.document(ctx, doc))
+				continue
+			}
 		}
 		var later <-chan time.Time
 		if wait > 0 {

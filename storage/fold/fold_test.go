@@ -134,7 +134,9 @@ func TestFoldedDocumentsAreTheSame(t *testing.T) {
 				works[w] += k
 			}
 			same(t, r, s, source, changes[:done])
-			shallow(t, r, s, source, changes[:done])
+			if !shallow(t, r, s, source, changes[:done]) && int64(done) >= 2*small.chunk {
+				t.Fatalf("%d changes have no shallow graph", done)
+			}
 		}
 	}
 	for _, w := range []Work{Fold, Merge, Chunk} {
@@ -218,18 +220,16 @@ func holds(t *testing.T, chunks []byte, want []*chunk.Change) {
 	}
 }
 
-// shallow loads the newest part and fetches all from it.
-func shallow(t *testing.T, r *rand.Rand, s *storage.Store, source *Source, changes []*chunk.Change) {
+// shallow loads the newest part and fetches all from it, if there is a document
+// chunk for that.
+func shallow(t *testing.T, r *rand.Rand, s *storage.Store, source *Source, changes []*chunk.Change) bool {
 	t.Helper()
 	g, err := Shallow(t.Context(), s, doc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if g == nil {
-		if int64(len(changes)) >= 2*small.chunk {
-			t.Fatalf("%d changes have no shallow graph", len(changes))
-		}
-		return
+		return false
 	}
 	whole, err := Graph(t.Context(), s, doc)
 	if err != nil {
@@ -248,6 +248,7 @@ func shallow(t *testing.T, r *rand.Rand, s *storage.Store, source *Source, chang
 		t.Fatalf("%d of %d: %v", n, len(rows), err)
 	}
 	holds(t, b, changes)
+	return true
 }
 
 // TestPlanEnds drives a plan over sizes alone: levels grow, and each change is
