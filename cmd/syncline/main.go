@@ -62,6 +62,7 @@ func rootCommand() *cobra.Command {
 		demoCommand(),
 		docCommand(),
 		opCommand(),
+		outboxCommand(),
 		peerCommand(),
 		relayCommand(),
 		syncCommand(),
