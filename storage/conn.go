@@ -33,10 +33,8 @@ var pragmas = []string{
 	"journal_size_limit = 16777216",
 }
 
-// writerCache lets the writer keep 64 MiB of pages. Hashes fall anywhere in
-// their index; with SQLite's default of 2 MiB a long history's batch writes and
-// reads the same pages many times over.
-const writerCache = "cache_size = -65536"
+// cacheSize is how a connection is told of its cache, in KiB.
+func cacheSize(bytes int64) string { return fmt.Sprintf("cache_size = -%d", max(bytes>>10, 64)) }
 
 // connector opens connections of one kind. It stands in for a name registered
 // with database/sql, which would be global.

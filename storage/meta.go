@@ -74,6 +74,24 @@ func (s *Store) InitValue(ctx context.Context, key string, value []byte) ([]byte
 	return s.Value(ctx, key)
 }
 
+// SetPassing is SetValue for what is of no more use after a power failure: other
+// processes see it when it returns, and it costs no fsync.
+func (s *Store) SetPassing(ctx context.Context, key string, value []byte) error {
+	err := errors.Join(checkName("key", key), checkBytes("value", value))
+	if key == keyStorageID {
+		err = fmt.Errorf("%w: the storage id is the store's own", ErrInvalid)
+	}
+	if err == nil {
+		err = s.unsynced(ctx, nil, func(t *tx, _ string) error {
+			return t.exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, blob(value))
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("set %q: %w", key, err)
+	}
+	return nil
+}
+
 func (s *Store) setValue(ctx context.Context, key string, value []byte, query string) error {
 	err := errors.Join(checkName("key", key), checkBytes("value", value))
 	if key == keyStorageID {

@@ -52,7 +52,7 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.writer = &writer{
 		path:      path,
-		db:        pool(path, o.Busy, 1, writerCache),
+		db:        pool(path, o.Busy, 1, cacheSize(o.CacheBytes)),
 		inserts:   insertStatements(),
 		now:       o.Now,
 		log:       o.Log,

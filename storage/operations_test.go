@@ -214,6 +214,15 @@ func TestValuesByPrefix(t *testing.T) {
 	if got, want := list(), []string{"<remote >", "b<remote b>"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
+	if err := errors.Join(s.SetPassing(ctx, "remote c", []byte("1")), s.SetPassing(ctx, "remote c", []byte("2"))); err != nil {
+		t.Error(err)
+	}
+	if got, want := list(), []string{"<remote >", "b<remote b>", "c2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if err := s.SetPassing(ctx, keyStorageID, nil); !errors.Is(err, ErrInvalid) {
+		t.Errorf("the storage id: %v", err)
+	}
 	if err := s.DeleteValue(ctx, keyStorageID); !errors.Is(err, ErrInvalid) {
 		t.Errorf("the storage id: %v", err)
 	}

@@ -18,6 +18,10 @@ type Options struct {
 	// More makes throughput no better and every caller in the group wait for
 	// all of it. 0: 1 MiB, about 40 ms of work.
 	GroupBytes int64
+	// CacheBytes is how many bytes of pages the writer keeps in memory. Hashes fall
+	// anywhere in their index: with few pages a long history's batch reads and writes
+	// the same ones many times over. 0: 64 MiB.
+	CacheBytes int64
 	// Poll is how often Watch looks for commits of other processes. 0: 250 ms.
 	Poll time.Duration
 	// Now is the clock. nil: time.Now.
@@ -35,6 +39,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.GroupBytes <= 0 {
 		o.GroupBytes = 1 << 20
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 64 << 20
 	}
 	if o.Poll <= 0 {
 		o.Poll = 250 * time.Millisecond

@@ -193,7 +193,8 @@ func openStore(ctx context.Context, data string, log *slog.Logger) (*storage.Sto
 		return nil, fmt.Errorf("cannot make the data directory %s: %w; choose another with --data", data, bare(err))
 	}
 	path := filepath.Join(data, relayFile)
-	store, err := storage.Open(ctx, path, storage.Options{Log: log})
+	// A relay folds what is long, so its journal's index stays small.
+	store, err := storage.Open(ctx, path, storage.Options{Log: log, CacheBytes: 8 << 20})
 	if err != nil && (errors.Is(err, storage.ErrReadOnly) || !writable(data)) {
 		return nil, fmt.Errorf("cannot write in the data directory %s: give this user write access to it and to what is in it, or choose another with --data", data)
 	}
