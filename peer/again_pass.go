@@ -180,7 +180,7 @@ func (a *again) resolve(n int) (*standIn, error) {
 	}
 	if _, said := a.said[m.Hash]; s.open && !said && a.dev.wrote(m.Actor) {
 		a.said[m.Hash] = struct{}{}
-		a.r.do(report{text: "change not issued again: it builds on one that another copy of this device issued again, whose original is not here", hash: m.Hash})
+		a.r.do(say{text: "change not issued again: it builds on one that another copy of this device issued again, whose original is not here", hash: m.Hash})
 	}
 	s.deps = a.tops(s.deps)
 	a.stands[n] = s
@@ -238,7 +238,7 @@ func (a *again) issue(s *standIn, n int, m graph.Meta) error {
 	a.follows(n)
 	moved, moves, err := c.Transplant(h, a.find)
 	if err != nil {
-		a.r.do(report{text: "change not issued again", hash: m.Hash, err: err})
+		a.r.do(say{text: "change not issued again", hash: m.Hash, err: err})
 		return nil
 	}
 	node, published := g.Lookup(moved.Hash)
@@ -267,7 +267,7 @@ func (a *again) issue(s *standIn, n int, m graph.Meta) error {
 		a.r.stageReady(ready)
 		a.issued, a.left, a.bytes = a.issued+1, a.left+moves.Left(), a.bytes+len(moved.Raw())
 		if moves.Left() > 0 {
-			a.r.do(report{text: "operations could not be issued again: what they work on is not in the document any more", hash: m.Hash,
+			a.r.do(say{text: "operations could not be issued again: what they work on is not in the document any more", hash: m.Hash,
 				err: fmt.Errorf("%d of %d operations", moves.Left(), m.NumOps)})
 		}
 	}

@@ -50,6 +50,7 @@ type desk struct {
 	held    int     // rows of the journal that are left out
 	broken  error   // why the document could not be opened
 	sent    rowSet  // has a lock of its own
+	pace    pace
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -275,7 +276,14 @@ func (d *desk) store() ([]int64, error) {
 	}
 	b.Applied = d.applied
 	rows, err := d.p.store.Append(d.p.io, b)
-	if err == nil {
+	if err != nil {
+		d.p.tally.commitFailures.Add(1)
+	} else {
+		for i := range b.Entries {
+			if b.Entries[i].Origin != originLocal && b.Entries[i].Origin != originImport {
+				d.p.tally.changesIn.Add(1)
+			}
+		}
 		d.applied = nil
 		d.p.learn(d.doc)
 	}
@@ -355,6 +363,7 @@ func (d *desk) do(e effect) {
 		c := d.conns[e.conn]
 		c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})
 	case sendRefusal:
+		d.p.tally.refused.Add(1)
 		d.conns[e.conn].sendRefusal(d.doc, e.hash, e.err)
 	case hangUp:
 		d.conns[e.conn].refuse(e.code, e.err)
@@ -364,6 +373,7 @@ func (d *desk) do(e effect) {
 		if e.all {
 			d.sent.clear()
 		}
+		d.pace.arrived(d.r.graph, e.heads, d.p.o.Now(), d.p.tally.reconciled)
 		d.p.keeper.note(d.doc)
 		d.p.moved.ring(d.doc)
 	case saveState:
@@ -372,7 +382,9 @@ func (d *desk) do(e effect) {
 		}
 	case keepEvidence:
 		d.keepEvidence(e.rows)
-	case report:
+	case diverged:
+		d.p.tally.twins.Add(int64(e.twins))
+	case say:
 		d.log.Warn(e.text, "hash", e.hash, "err", e.err)
 	}
 }
@@ -464,6 +476,7 @@ func (d *desk) operate(ps []parcel) {
 	}
 	for i, in := range made {
 		in.made.Row = rows[i]
+		d.pace.start(in.made.Hash, in.made.Time)
 		in.reply <- nil
 	}
 }

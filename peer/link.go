@@ -99,6 +99,7 @@ func (p *Peer) Run(ctx context.Context) error {
 		p.run(l)
 	}
 	all.Go(func() { p.followWorkspace(ctx) })
+	all.Go(func() { p.publish(ctx) })
 	all.Go(func() { network.run(ctx, p.o.Network, p.o.NetworkPoll) })
 	p.serving.Add(1)
 	p.mu.Unlock()
@@ -291,7 +292,7 @@ func (l *link) status() RemoteStatus {
 	defer l.mu.Unlock()
 	r := RemoteStatus{URL: l.spec.URL, State: l.state, Since: l.since, Failures: l.failures, Retries: maps.Clone(l.retries)}
 	if l.fault != nil {
-		r.Class, r.Err = l.fault.Class, l.fault
+		r.Class, r.Err, r.Reason = l.fault.Class, l.fault, l.fault.Error()
 	}
 	if l.state == LinkWaiting {
 		r.Next = l.next

@@ -213,7 +213,11 @@ func (d *desk) changes(ctx context.Context, nodes []int, fn func(node int, c *ch
 	var failed error
 	err := d.bodies(ctx, nodes, func(body []byte) bool {
 		c, err := chunk.ParseChange(append([]byte(nil), body...))
+		if err == nil && c.Hash != d.r.graph.Hash(nodes[i]) {
+			err = fmt.Errorf("its hash is %s, not %s", c.Hash, d.r.graph.Hash(nodes[i]))
+		}
 		if err != nil {
+			d.p.tally.rows.Add(1)
 			failed = fmt.Errorf("journal row %d of %s: %w", d.r.graph.Row(nodes[i]), d.doc, err)
 			return false
 		}

@@ -72,6 +72,7 @@ type Peer struct {
 	moved   bells // documents of which more is known where they are
 	others  others
 	keeper  keeper
+	tally   tally
 
 	watch   sync.Mutex
 	stirred chan struct{} // guarded by watch; nil while nobody waits
@@ -238,9 +239,12 @@ func (p *Peer) register(c *conn) bool {
 }
 
 func (p *Peer) unregister(c *conn) {
+	p.tally.mu.Lock()
+	defer p.tally.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.conns[c]; ok {
+		p.tally.past.addConn(c)
 		delete(p.conns, c)
 		p.serving.Done()
 		p.stir()

@@ -154,8 +154,9 @@ type (
 	// acknowledged says that a member is known to have more than before, or less.
 	// all: it has all that we have.
 	acknowledged struct {
-		conn connID
-		all  bool
+		conn  connID
+		heads []id.Hash // and all below them
+		all   bool
 	}
 	// saveState keeps what is shared with a remote for its next session.
 	saveState struct {
@@ -170,8 +171,10 @@ type (
 	}
 	// keepEvidence notes rows of the journal as quarantined by the twin rule.
 	keepEvidence struct{ rows []int64 }
-	// report is for the log.
-	report struct {
+	// diverged is for the count of twins found.
+	diverged struct{ twins int }
+	// say is for the log.
+	say struct {
 		text string
 		hash id.Hash
 		err  error
@@ -243,7 +246,7 @@ func (r *replica) openSession(m *member) {
 	}
 	if err := m.session.Resume(m.saved); err != nil {
 		// A session that starts from nothing only costs a longer exchange.
-		r.do(report{text: "saved sync state ignored", err: err})
+		r.do(say{text: "saved sync state ignored", err: err})
 	}
 }
 

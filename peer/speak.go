@@ -101,7 +101,7 @@ func (r *replica) asking(peer string) bool {
 func (r *replica) judge(m *member) {
 	if m.session != nil && !slices.Equal(m.acked, m.session.Acked()) {
 		m.acked = slices.Clone(m.session.Acked())
-		r.do(acknowledged{conn: m.conn, all: slices.Equal(m.acked, r.graph.Heads())})
+		r.do(acknowledged{conn: m.conn, heads: m.acked, all: slices.Equal(m.acked, r.graph.Heads())})
 	}
 	now, err := standingBusy, m.barred
 	switch {

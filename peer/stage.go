@@ -134,7 +134,7 @@ const maxRefusals = 64
 // asked for again, so the session goes on.
 func (r *replica) refuse(m *member, hash id.Hash, err error) {
 	if m == nil {
-		r.do(report{text: "change refused", hash: hash, err: err})
+		r.do(say{text: "change refused", hash: hash, err: err})
 		return
 	}
 	if m.barred != nil {
@@ -182,14 +182,17 @@ func (r *replica) publish(rows []int64) (res result) {
 // which changes stand.
 func (r *replica) settle(v graph.Verdict) bool {
 	for _, t := range v.Twins {
-		r.do(report{text: "twins: an actor used a sequence number twice; the change with the lowest hash stands", hash: t.Hashes[0],
+		r.do(say{text: "twins: an actor used a sequence number twice; the change with the lowest hash stands", hash: t.Hashes[0],
 			err: fmt.Errorf("actor %s, sequence number %d, %d changes", t.Actor, t.Seq, len(t.Hashes))})
+	}
+	if len(v.Twins) > 0 {
+		r.do(diverged{twins: len(v.Twins)})
 	}
 	if len(v.Quarantined) > 0 {
 		r.do(keepEvidence{rows: v.Quarantined})
 	}
 	if n := len(v.Restored); n > 0 {
-		r.do(report{text: "changes stand again: what had beaten them is out itself", err: fmt.Errorf("%d changes", n)})
+		r.do(say{text: "changes stand again: what had beaten them is out itself", err: fmt.Errorf("%d changes", n)})
 	}
 	r.contested = r.contested || !v.Empty()
 	return len(v.Quarantined)+len(v.Restored) > 0
@@ -206,7 +209,7 @@ func (r *replica) unstage(err error) {
 			r.giveWay(r.orphans.Hold(s.change, s.conn.String(), r.graph.Missing(s.change.Deps)))
 		}
 	}
-	r.do(report{text: "changes not stored", err: err})
+	r.do(say{text: "changes not stored", err: err})
 }
 
 // takeStored takes in what another process has stored. It has checked it.
@@ -217,7 +220,7 @@ func (r *replica) takeStored(in stored) {
 		}
 		if err := r.graph.Add(m); err != nil {
 			r.orphans.Refuse(m.Hash)
-			r.do(report{text: "change of another process left out", hash: m.Hash, err: err})
+			r.do(say{text: "change of another process left out", hash: m.Hash, err: err})
 			continue
 		}
 		r.grown = true

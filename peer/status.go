@@ -3,6 +3,7 @@ package peer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -11,16 +12,29 @@ import (
 	"syncline/storage"
 )
 
-// Status is a reading of how a peer stands.
+// Status is a reading of how a peer stands, together with those in other processes
+// that run on the same file.
 type Status struct {
 	PeerID    string
 	StorageID string
 	Path      string
+	// Running is how many peers keep the file's remotes connected: this one, if Run is
+	// running, and those of other processes.
+	Running   int
 	Documents []DocumentStatus
-	Remotes   []RemoteStatus // as they were added
-	Clients   []ClientStatus // connections that others have made
-	Open      int            // documents open in the core
-	Memory    int64          // bytes of C memory that they take, by estimate
+	// Remotes are as they were added here, then those of other processes, then those
+	// that the file was synced with at some time.
+	Remotes []RemoteStatus
+	Clients []ClientStatus // connections that others have made
+	Open    int            // documents open in the core, in this process
+	Memory  int64          // bytes of C memory that they take, by estimate
+	// Unacknowledged is how many changes no other end is known to have, over all
+	// documents: the depth of what would be lost with this store.
+	Unacknowledged int
+	// Oldest is when the first of those was made, of those made here; zero if there is
+	// none.
+	Oldest   time.Time
+	Counters Counters // since Open, of all that are Running and of this peer
 }
 
 // DocumentStatus is how one document stands.
@@ -35,6 +49,9 @@ type DocumentStatus struct {
 	// by its storage id, or "" for those that were never reached; only remotes are
 	// listed that lack some.
 	Pending map[string]int
+	// Unacknowledged and Oldest are as in Status.
+	Unacknowledged int
+	Oldest         time.Time
 }
 
 // QuarantinedChange is a change that is kept out of its document.
@@ -57,7 +74,8 @@ type RemoteStatus struct {
 	Since     time.Time // of the state
 	Failures  int       // in a row
 	Class     Class     // of Err
-	Err       error     // of the last attempt, nil when connected
+	Err       error     `json:"-"` // of the last attempt, nil when connected, or if it is of another process
+	Reason    string    // Err in words
 	Next      time.Time // of the next attempt, when waiting
 	PeerID    string    // what it called itself last, "" before the first connection
 	StorageID string
@@ -87,32 +105,26 @@ type Traffic struct {
 // Status takes stock. It reads the graphs of documents that are not in use only
 // where a remote lacks changes.
 func (p *Peer) Status(ctx context.Context) (Status, error) {
-	s := Status{PeerID: p.self, StorageID: p.StorageID(), Path: p.Path(), Open: p.cache.Len(), Memory: p.cache.MemoryBytes()}
+	s := Status{
+		PeerID: p.self, StorageID: p.StorageID(), Path: p.Path(), Open: p.cache.Len(), Memory: p.cache.MemoryBytes(),
+		Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(),
+	}
+	p.mu.Lock()
+	if p.run != nil {
+		s.Running++
+	}
+	p.mu.Unlock()
 	infos, err := p.Documents(ctx)
+	if err == nil {
+		err = p.statusElsewhere(ctx, &s)
+	}
 	if err != nil {
 		return s, err
 	}
 	remotes := map[string]bool{} // by storage id
-	p.mu.Lock()
-	links := slices.Clone(p.links)
-	p.mu.Unlock()
-	for _, l := range links {
-		r := l.status()
-		if r.StorageID == "" {
-			r.StorageID = p.others.at(r.URL)
-		}
-		s.Remotes = append(s.Remotes, r)
+	for _, r := range s.Remotes {
 		remotes[r.StorageID] = true
 	}
-	for _, c := range p.connections() {
-		if !c.dialed {
-			c.mu.Lock()
-			n := len(c.docs)
-			c.mu.Unlock()
-			s.Clients = append(s.Clients, ClientStatus{PeerID: c.remote.PeerID, StorageID: c.remote.Metadata.StorageID, Documents: n, Traffic: c.traffic()})
-		}
-	}
-	slices.SortFunc(s.Clients, func(a, b ClientStatus) int { return cmp.Compare(a.PeerID, b.PeerID) })
 	for _, info := range infos {
 		d, err := p.documentStatus(ctx, info, remotes)
 		if err != nil {
@@ -122,8 +134,63 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 		for i := range s.Remotes {
 			s.Remotes[i].Pending += d.Pending[s.Remotes[i].StorageID]
 		}
+		s.Unacknowledged += d.Unacknowledged
+		if !d.Oldest.IsZero() && (s.Oldest.IsZero() || d.Oldest.Before(s.Oldest)) {
+			s.Oldest = d.Oldest
+		}
 	}
 	return s, nil
+}
+
+// statusElsewhere adds what other processes report, and the remotes that the file
+// was synced with before.
+func (p *Peer) statusElsewhere(ctx context.Context, s *Status) error {
+	have := map[string]bool{}
+	for _, r := range s.Remotes {
+		have[r.URL] = true
+	}
+	err := p.reports(ctx, func(r report) {
+		s.Running++
+		for _, remote := range r.Remotes {
+			have[remote.URL] = true
+			s.Remotes = append(s.Remotes, remote)
+		}
+		s.Clients = append(s.Clients, r.Clients...)
+		s.Counters.add(r.Counters)
+	}, func(string) {})
+	if err != nil {
+		return err
+	}
+	for _, url := range p.urls() {
+		if !have[url] {
+			s.Remotes = append(s.Remotes, RemoteStatus{URL: url, State: LinkIdle, StorageID: p.others.at(url)})
+		}
+	}
+	return nil
+}
+
+func (p *Peer) remoteStatus() (list []RemoteStatus) {
+	for _, l := range p.allLinks() {
+		r := l.status()
+		if r.StorageID == "" {
+			r.StorageID = p.others.at(r.URL)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+func (p *Peer) clientStatus() (list []ClientStatus) {
+	for _, c := range p.connections() {
+		if !c.dialed {
+			c.mu.Lock()
+			n := len(c.docs)
+			c.mu.Unlock()
+			list = append(list, ClientStatus{PeerID: c.remote.PeerID, StorageID: c.remote.Metadata.StorageID, Documents: n, Traffic: c.traffic()})
+		}
+	}
+	slices.SortFunc(list, func(a, b ClientStatus) int { return cmp.Compare(a.PeerID, b.PeerID) })
+	return list
 }
 
 func (c *conn) traffic() Traffic {
@@ -144,8 +211,49 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 			return d, err
 		}
 	}
-	d.Pending, err = p.lacks(ctx, info, remotes)
-	return d, err
+	if d.Pending, err = p.lacks(ctx, info, remotes); err != nil {
+		return d, err
+	}
+	if len(d.Pending) < len(remotes) {
+		return d, nil // somebody has all of it
+	}
+	return d, p.unacknowledged(ctx, &d)
+}
+
+// unacknowledged counts the changes of a document that no other end is known to have.
+func (p *Peer) unacknowledged(ctx context.Context, d *DocumentStatus) error {
+	if d.Changes == 0 {
+		return nil
+	}
+	first := int64(0) // the lowest row of ours
+	err := p.ask(ctx, d.ID, func(desk *desk) error {
+		ends, err := desk.ends(ctx)
+		if err != nil {
+			return err
+		}
+		var have []id.Hash
+		for _, e := range ends {
+			have = append(have, e.heads...)
+		}
+		g := desk.r.graph
+		nodes := g.Since(have)
+		d.Unacknowledged = len(nodes)
+		for _, n := range nodes {
+			if row := g.Row(n); (first == 0 || row < first) && desk.again.dev.wrote(g.Meta(n).Actor) {
+				first = row
+			}
+		}
+		return nil
+	})
+	if err != nil || first == 0 {
+		return err
+	}
+	o, err := p.store.Operation(ctx, first)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil // it is from before operations were recorded, or from a file
+	}
+	d.Oldest = o.Time
+	return err
 }
 
 // lacks counts the changes of a document that remotes are not known to have, by

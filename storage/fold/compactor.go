@@ -111,11 +111,14 @@ func (c *Compactor) Touched(doc id.Document, rows int) {
 	c.enqueue(doc, time.Now().Add(c.limits.settle))
 }
 
-// Backlog is how many documents wait for a look.
-func (c *Compactor) Backlog() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.queued)
+// Due is how many rows of the journal are to be folded, in the documents that have
+// most of them.
+func (c *Compactor) Due(ctx context.Context) (rows int64, err error) {
+	docs, err := c.o.Store.Foldable(ctx, c.limits.keep+c.limits.run, c.limits.heavyBytes, surveyed)
+	for _, d := range docs {
+		rows += max(0, d.RawChanges-c.limits.keep)
+	}
+	return rows, err
 }
 
 func (c *Compactor) enqueue(doc id.Document, at time.Time) {
@@ -140,7 +143,7 @@ func (c *Compactor) await(doc id.Document, at time.Time) {
 }
 
 // next returns the document that waits longest, or for how long none is due; 0 if
-// none waits. It stays queued, as Backlog sees it, until finished is called.
+// none waits. It stays queued until finished is called.
 func (c *Compactor) next(now time.Time) (doc id.Document, wait time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
