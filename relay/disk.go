@@ -124,7 +124,9 @@ func (r *Relay) sample(m *operate.Metrics) {
 	}
 	r.mu.Unlock()
 	m.QueueBytes.Set(queue)
-	m.Backlog.Set(int64(r.compactor.Backlog()))
+	if due, err := r.compactor.Due(r.ctx); err == nil {
+		m.Backlog.Set(due)
+	}
 	m.DiskFree.Set(r.disk.free.Load())
 	m.DiskLowWater.Set(r.disk.lowWater)
 	m.ReadOnly.Set(0)

@@ -46,7 +46,23 @@ type hall struct {
 
 // sharedFrame is a sync message as it goes to every connection of a round, but for
 // whom it is for.
-type sharedFrame struct{ data, frame []byte }
+type sharedFrame struct {
+	data, frame []byte
+	gossip      *wire.Ephemeral // in place of data
+}
+
+// gossipFrame encodes an ephemeral message, once for all that it goes to.
+func (h *hall) gossipFrame(m *wire.Ephemeral) []byte {
+	if h.shared.gossip != m {
+		frame, err := wire.EncodeShared(m)
+		if err != nil {
+			h.log().Error("message not sent", "err", err) // it was decoded, so never
+			return nil
+		}
+		h.shared = sharedFrame{gossip: m, frame: frame}
+	}
+	return h.shared.frame
+}
 
 // frame encodes a sync message. Sessions that stand alike are sent the same bytes,
 // which are encoded once.
@@ -240,9 +256,7 @@ func (h *hall) do(e effect) {
 	case sendGossip:
 		c := h.conns[e.conn]
 		m.EphemeralOut.Inc()
-		copied := *e.msg
-		copied.TargetID = c.remote.PeerID
-		c.send(&copied)
+		c.sendFrame(h.gossipFrame(e.msg), nil)
 	case sendRefusal:
 		h.conns[e.conn].sendRefusal(h.doc, e.hash, e.err)
 	case hangUp:

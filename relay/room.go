@@ -41,7 +41,8 @@ type room struct {
 	// Of the present round.
 	staged []staged
 	heard  []message
-	grown  bool // changes came that sessions have not been told of
+	said   []*member // who is to be answered
+	grown  bool      // changes came that sessions have not been told of
 	out    []effect
 }
 
@@ -244,6 +245,7 @@ func (r *room) take(in input) {
 	case written:
 		if m := r.members[in.conn]; m != nil {
 			m.writing, m.answer = false, true
+			r.said = append(r.said, m)
 		}
 	case elsewhere:
 		r.takeElsewhere(in)
@@ -348,12 +350,13 @@ func (r *room) commit(rows []int64, err error) {
 		}
 	}
 	r.speak()
-	if r.checker != nil {
+	if r.checker != nil && len(r.staged) > 0 {
 		r.checker.Settle()
 	}
-	r.staged, r.heard, r.grown = r.staged[:0], r.heard[:0], false
-	clear(r.staged[:cap(r.staged)])
-	clear(r.heard[:cap(r.heard)])
+	clear(r.staged)
+	clear(r.heard)
+	clear(r.said)
+	r.staged, r.heard, r.said, r.grown = r.staged[:0], r.heard[:0], r.said[:0], false
 	r.bodies.Forget()
 }
 

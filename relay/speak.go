@@ -17,6 +17,7 @@ func (r *room) hear(m *member, in message) {
 	}
 	m.session.Receive(in.msg)
 	m.answer, m.requests = true, in.request
+	r.said = append(r.said, m)
 	switch {
 	case len(in.msg.Heads) > 0:
 		m.holds = holdsSome
@@ -30,10 +31,12 @@ func (r *room) hear(m *member, in message) {
 // speak says to every member what it has to hear: an answer to who said
 // something, and the new changes to all.
 func (r *room) speak() {
+	listeners := r.said // most rounds are acknowledgements of one or two of many
 	if r.grown {
 		r.fan.Reset()
+		listeners = r.order
 	}
-	for _, m := range r.order {
+	for _, m := range listeners {
 		if m.session == nil || m.barred || m.writing || m.uploading || !m.answer && !r.grown {
 			continue
 		}
