@@ -27,33 +27,31 @@ func (r *Relay) ticketOf(req *http.Request) ticket {
 		t.err = err
 		return t
 	}
-	t.token, _, t.err = access.FromRequest(req)
+	if r.o.Access != nil {
+		t.token, _, t.err = access.FromRequest(req)
+	}
 	return t
 }
 
 // grant checks the token of a client that says join. It is done before the client
 // is answered.
 func (r *Relay) grant(ctx context.Context, t ticket, client wire.Remote) (access.Grant, error) {
-	if r.o.Access == nil {
-		return access.Open(), t.err
-	}
-	err := t.err
-	token := t.token
-	if err == nil {
-		token, err = access.OneToken(token, client.Metadata.Token)
-	}
-	var g access.Grant
-	if err == nil {
-		g, err = r.o.Access.Verify(ctx, token, time.Now())
+	g, err := access.Open(), t.err
+	if err == nil && r.o.Access != nil {
+		var token string
+		if token, err = access.OneToken(t.token, client.Metadata.Token); err == nil {
+			g, err = r.o.Access.Verify(ctx, token, time.Now())
+		}
 	}
 	if err != nil {
-		r.metrics.AuthFailures[authFailure(token, err)].Inc()
-		return g, err
+		none := t.err == nil && t.token == "" && client.Metadata.Token == ""
+		r.metrics.AuthFailures[authFailure(none, err)].Inc()
 	}
-	return g, nil
+	return g, err
 }
 
-func authFailure(token string, err error) operate.AuthFailure {
+// authFailure is what an error counts as; none: there was no token at all.
+func authFailure(none bool, err error) operate.AuthFailure {
 	switch {
 	case errors.Is(err, access.ErrExpired):
 		return operate.AuthExpired
@@ -61,7 +59,7 @@ func authFailure(token string, err error) operate.AuthFailure {
 		return operate.AuthUnavailable
 	case errors.Is(err, access.ErrForbidden):
 		return operate.AuthForbidden
-	case token == "":
+	case none:
 		return operate.AuthMissing
 	}
 	return operate.AuthUnauthorised
@@ -98,7 +96,7 @@ func (c *conn) renew(m *wire.Token) error {
 		err = c.granted().Renew(next)
 	}
 	if err != nil {
-		c.relay.metrics.AuthFailures[authFailure(m.Token, err)].Inc()
+		c.relay.metrics.AuthFailures[authFailure(m.Token == "", err)].Inc()
 		return coded(err)
 	}
 	c.setGrant(next)
@@ -121,15 +119,28 @@ func (c *conn) granted() access.Grant { return *c.grant.Load() }
 // setGrant keeps a grant, and closes the connection when it ends.
 func (c *conn) setGrant(g access.Grant) {
 	c.grant.Store(&g)
-	if g.Expires.IsZero() {
-		return
+	c.awaitExpiry(g)
+}
+
+// expiryLook is how often it is looked at least whether a grant has ended: its end
+// is a time of day, and a timer knows neither of a clock that is set nor of a
+// machine that slept.
+const expiryLook = time.Minute
+
+func (c *conn) awaitExpiry(g access.Grant) {
+	if !g.Expires.IsZero() {
+		c.expiry.Reset(min(time.Until(g.Expires), expiryLook))
 	}
-	c.expiry.Reset(time.Until(g.Expires))
 }
 
 // expired is what the timer of the grant calls.
 func (c *conn) expired() {
-	if g := c.granted(); g.Expired(time.Now()) {
+	g := c.granted()
+	switch {
+	case c.ctx.Err() != nil:
+	case g.Expired(time.Now()):
 		c.refuse(wire.CloseExpired, errors.New("the access token has expired; connect again with a new one"))
+	default:
+		c.awaitExpiry(g)
 	}
 }
