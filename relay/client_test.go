@@ -223,12 +223,19 @@ func (c *client) untilClosed() wire.CloseCode {
 	c.t.Helper()
 	for {
 		if _, err := c.next(); err != nil {
-			if ce, ok := errors.AsType[websocket.CloseError](err); ok {
-				return wire.CloseCode(ce.Code)
-			}
-			c.t.Fatalf("%s waits for a close frame: %v", c.peer, err)
+			return closeCode(c.t, err)
 		}
 	}
+}
+
+// closeCode is the code of the close that ended a read.
+func closeCode(t testing.TB, err error) wire.CloseCode {
+	t.Helper()
+	ce, ok := errors.AsType[websocket.CloseError](err)
+	if !ok {
+		t.Fatalf("no close frame but: %v", err)
+	}
+	return wire.CloseCode(ce.Code)
 }
 
 // alive checks that the relay serves this client: a request is answered.
