@@ -140,6 +140,11 @@ func (h *hall) log() *slog.Logger { return h.relay.o.Log.With("doc", h.doc.Strin
 // load makes the room from the store, without reading a body: from the newest part
 // of a long document as long as that is enough.
 func (h *hall) load() {
+	if h.at != nil {
+		for s := range h.at.seats {
+			h.conns[s.conn.id] = s.conn
+		}
+	}
 	ctx, store := h.relay.ctx, h.relay.o.Store
 	g, err := fold.Newest(ctx, store, h.doc)
 	if err != nil {
@@ -155,9 +160,6 @@ func (h *hall) load() {
 	}
 	if h.broken == nil {
 		h.room.wake(h.at)
-	}
-	for s := range h.at.seats {
-		h.conns[s.conn.id] = s.conn
 	}
 	h.at = nil
 }

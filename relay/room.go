@@ -350,6 +350,7 @@ func (r *room) commit(rows []int64, err error) {
 		}
 	}
 	r.speak()
+	r.fan.Settle()
 	if r.checker != nil && len(r.staged) > 0 {
 		r.checker.Settle()
 	}

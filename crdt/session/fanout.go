@@ -8,8 +8,9 @@ import (
 // alike are to hear the same, so a message is made for the first of them and shared
 // by the others. It is good for one state of the graph: Reset it when that changes.
 type Fanout struct {
-	made map[string]*made
-	key  []byte
+	made  map[string]*made
+	bytes int // of the messages in it
+	key   []byte
 }
 
 // made is a message, and what the session has become by it.
@@ -19,7 +20,21 @@ type made struct {
 }
 
 // Reset forgets what was generated.
-func (f *Fanout) Reset() { clear(f.made) }
+func (f *Fanout) Reset() {
+	clear(f.made)
+	f.bytes = 0
+}
+
+// keptBytes is how much of what was generated Settle keeps.
+const keptBytes = 4096
+
+// Settle forgets what was generated if that is large: nobody else may ask for it
+// for long.
+func (f *Fanout) Settle() {
+	if f.bytes > keptBytes {
+		f.Reset()
+	}
+}
 
 // Generate is s.Generate. The message is shared: it must not be modified. shared
 // says that it was made for another session before.
@@ -41,6 +56,7 @@ func (f *Fanout) Generate(s *Session, src Source, budget int) (data []byte, shar
 		f.made = make(map[string]*made)
 	}
 	f.made[key] = &made{data: data, then: *s}
+	f.bytes += len(data)
 	return data, false, nil
 }
 
