@@ -143,3 +143,6 @@ func of(m wire.Message) (doc id.Document, ok bool) {
 	}
 	return doc, false
 }
+
+// docN is a document of a test.
+func docN(i int) id.Document { return id.Document{byte(i + 1)} }
