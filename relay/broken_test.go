@@ -38,7 +38,10 @@ func TestADamagedDocumentIsTurnedAwayAlone(t *testing.T) {
 		t.Errorf("it was told %q", second.errors)
 	}
 	r.edit("k")
-	first.sync(r) // who was there before is not answered, and not harmed
+	first.sync(r) // who was there before is told, and not harmed
 	first.alive()
+	if len(first.errors) != 1 {
+		t.Errorf("who was there was told %q", first.errors)
+	}
 	second.alive()
 }

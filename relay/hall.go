@@ -184,6 +184,13 @@ func (h *hall) evict() {
 func (h *hall) fail(err error) {
 	h.log().Error("document not opened", "err", err)
 	h.broken = err
+	for _, c := range h.conns {
+		c.sendError(h.cannotOpen())
+	}
+}
+
+func (h *hall) cannotOpen() string {
+	return "document " + h.doc.String() + " cannot be opened by the relay; its operator finds the reason in the log"
 }
 
 // round takes all that is waiting, stores what is new in it, and does what the
@@ -285,7 +292,7 @@ func (h *hall) turnAway(ps []parcel) {
 		switch in := p.in.(type) {
 		case enter:
 			h.conns[in.conn] = p.conn
-			p.conn.sendError("document " + h.doc.String() + " cannot be opened by the relay; its operator finds the reason in the log")
+			p.conn.sendError(h.cannotOpen())
 		case message:
 			if c := h.conns[in.conn]; in.request {
 				c.send(&wire.Unavailable{Route: c.route(), Document: h.doc})
