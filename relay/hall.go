@@ -110,7 +110,7 @@ func (h *hall) put(p parcel) bool {
 
 // run drives the room, round by round, until nothing waits for it.
 func (h *hall) run() {
-	if h.room == nil {
+	if h.room == nil && h.broken == nil {
 		h.load()
 	}
 	for {
