@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"syncline/crdt/graph"
 	"syncline/relay/access"
 	"syncline/relay/wire"
 	"syncline/storage"
@@ -120,6 +121,7 @@ func (o Options) withDefaults() Options {
 	setLimit(&o.MaxFrame, wire.MaxFrame)
 	setLimit(&o.MaxQueue, 64<<20)
 	setLimit(&o.MaxInbox, 8<<20)
+	setLimit(&o.MaxOrphanBytes, graph.MaxOrphanBytes)
 	setLimit(&o.MaxConnections, 10_000)
 	setLimit(&o.MaxPerAddress, 2_000)
 	setLimit(&o.MaxHandshakes, 2_000)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"syncline/crdt/graph"
 	"syncline/relay"
 	"syncline/relay/access"
 	"syncline/relay/operate"
@@ -83,10 +84,13 @@ func relayCommand() *cobra.Command {
 	fl.IntVar(&f.o.MaxConnections, "max-connections", 10_000, "connections at a time (SYNCLINE_MAX_CONNECTIONS)")
 	fl.IntVar(&f.o.MaxPerAddress, "max-per-address", 2_000, "connections from one address; -1 behind a proxy (SYNCLINE_MAX_PER_ADDRESS)")
 	fl.IntVar(&f.o.MaxPerAccount, "max-per-account", 200, "connections of one account (SYNCLINE_MAX_PER_ACCOUNT)")
+	fl.IntVar(&f.o.MaxHandshakes, "max-handshakes", 2_000, "connections that have not joined yet (SYNCLINE_MAX_HANDSHAKES)")
 	fl.IntVar(&f.o.MaxDocuments, "max-documents", 100_000, "documents open on one connection (SYNCLINE_MAX_DOCUMENTS)")
 	fl.IntVar(&f.o.MaxAccountDocuments, "max-account-documents", 200_000, "documents open on all connections of an account (SYNCLINE_MAX_ACCOUNT_DOCUMENTS)")
-	fl.IntVar(&f.o.ChangesPerSecond, "changes-per-second", 50_000, "changes that one connection may bring in the long run; four times that for an account (SYNCLINE_CHANGES_PER_SECOND)")
+	fl.IntVar(&f.o.ChangesPerSecond, "changes-per-second", 50_000, "changes that one connection may bring in the long run (SYNCLINE_CHANGES_PER_SECOND)")
 	fl.IntVar(&f.o.BytesPerSecond, "bytes-per-second", 16<<20, "bytes of the same (SYNCLINE_BYTES_PER_SECOND)")
+	fl.IntVar(&f.o.AccountShare, "account-share", 4, "how many times that all connections of an account may bring together (SYNCLINE_ACCOUNT_SHARE)")
+	fl.IntVar(&f.o.MaxOrphanBytes, "max-orphan-bytes", graph.MaxOrphanBytes, "bytes of a document's changes that may wait for others they build on (SYNCLINE_MAX_ORPHAN_BYTES)")
 	fl.DurationVar(&f.o.HandshakeTimeout, "handshake-timeout", 5*time.Second, "how long a client may take to join and show its token (SYNCLINE_HANDSHAKE_TIMEOUT)")
 	fl.Int64Var(&f.o.DiskLowWater, "disk-low-water", 64<<20, "bytes of free disk below which nothing is stored (SYNCLINE_DISK_LOW_WATER)")
 	fl.Int64Var(&f.o.IdleBytes, "idle-bytes", 8<<20, "bytes of memory for documents that are open and in which nothing happens (SYNCLINE_IDLE_BYTES)")
