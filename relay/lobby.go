@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -148,7 +149,9 @@ const burst = 10
 
 func newPace(o Options, times int) pace {
 	limiter := func(perSecond int) *rate.Limiter {
-		return rate.NewLimiter(rate.Limit(perSecond*times), perSecond*times*burst)
+		// As floats: two that are no limits multiply to more than an int holds.
+		each := float64(perSecond) * float64(times)
+		return rate.NewLimiter(rate.Limit(each), int(min(each*burst, math.MaxInt/2)))
 	}
 	return pace{changes: limiter(o.ChangesPerSecond), bytes: limiter(o.BytesPerSecond)}
 }
