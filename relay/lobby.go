@@ -17,6 +17,8 @@ import (
 type lobby struct {
 	o Options
 
+	present sync.WaitGroup // requests that arrived before the lobby was closed
+
 	mu        sync.Mutex
 	closed    bool
 	open      int            // connections, with those still shaking hands
@@ -34,6 +36,17 @@ type account struct {
 
 func (l *lobby) init(o Options) {
 	l.o, l.addresses, l.accounts = o, map[string]int{}, map[string]*account{}
+}
+
+// arrive has the end wait for a request, until it calls present.Done. It reports
+// false at the end, when requests are only told so.
+func (l *lobby) arrive() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.present.Add(1)
+	}
+	return !l.closed
 }
 
 // enter counts a connection in that has not joined yet, or says why not. Then it

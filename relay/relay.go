@@ -54,7 +54,6 @@ type Relay struct {
 	subscribers atomic.Int64 // subscriptions to the heads of others
 
 	background sync.WaitGroup // watcher, compactor, clock
-	serving    sync.WaitGroup // connections
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -141,8 +140,9 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	ws.SetReadLimit(r.o.MaxFrame)
 	r.metrics.Accepted.Inc()
-	r.serving.Add(1)
-	defer r.serving.Done()
+	if r.lobby.arrive() {
+		defer r.lobby.present.Done()
+	}
 	if err := r.lobby.enter(t.address); err != nil {
 		r.turnAway(ws, err, t.address)
 		return
@@ -248,7 +248,7 @@ func (r *Relay) drain() {
 
 	impatient := time.AfterFunc(r.o.CloseTimeout, r.cancel)
 	defer impatient.Stop()
-	r.serving.Wait()
+	r.lobby.present.Wait()
 	r.background.Wait()
 	r.halls.running.Wait()
 	r.cancel()
