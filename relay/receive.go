@@ -85,6 +85,7 @@ func (c *conn) receiveSync(m *wire.Sync) error {
 	c.relay.metrics.SyncIn.Inc()
 	if ok, err := c.enter(m.Document); !ok {
 		if err == nil {
+			c.relay.metrics.Refused(operate.Unavailable)
 			c.send(&wire.Unavailable{Route: c.route(), Document: m.Document})
 		}
 		return err
