@@ -65,6 +65,7 @@ func rootCommand() *cobra.Command {
 		outboxCommand(),
 		peerCommand(),
 		relayCommand(),
+		statusCommand(),
 		syncCommand(),
 		tokenCommand(),
 		versionCommand(),
