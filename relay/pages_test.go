@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"syncline/crdt/id"
 	"syncline/relay/access"
@@ -62,12 +62,12 @@ func (s *server) reading(t *testing.T) map[string]float64 {
 					name += "/" + l.GetValue()
 				}
 			}
-			switch f.GetType() {
-			case dto.MetricType_COUNTER:
+			switch f.GetType().String() {
+			case "COUNTER":
 				values[name] = m.GetCounter().GetValue()
-			case dto.MetricType_GAUGE:
+			case "GAUGE":
 				values[name] = m.GetGauge().GetValue()
-			case dto.MetricType_HISTOGRAM:
+			case "HISTOGRAM":
 				values[name+"/count"] = float64(m.GetHistogram().GetSampleCount())
 				values[name+"/sum"] = m.GetHistogram().GetSampleSum()
 			}
@@ -142,8 +142,13 @@ func TestMetricsMoveWithWhatHappens(t *testing.T) {
 	if rooms := got["syncline_relay_rooms/awake"] + got["syncline_relay_rooms/asleep"]; rooms != 1 {
 		t.Errorf("%v rooms", rooms)
 	}
-	if status, page := s.ask(t, "GET", operate.MetricsPath, nil); status != 200 || !strings.Contains(page, "\nsyncline_commit_changes_sum") {
+	status, page := s.ask(t, "GET", operate.MetricsPath, nil)
+	if status != 200 || !strings.Contains(page, "\nsyncline_commit_changes_sum") {
 		t.Errorf("%d: %.300s", status, page)
+	}
+	problems, err := promlint.New(strings.NewReader(page)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
 	}
 	for _, c := range []*client{a, b, upgrading} {
 		c.ws.CloseNow()
