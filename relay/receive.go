@@ -170,6 +170,11 @@ func (c *conn) enter(doc id.Document) (ok bool, err error) {
 	if len(c.docs) >= c.relay.o.MaxDocuments {
 		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", c.relay.o.MaxDocuments))
 	}
+	release, ok := c.relay.deletions.hold(c.ctx, doc)
+	if !ok {
+		return false, nil // the connection closes
+	}
+	defer release()
 	if !c.relay.lobby.documents(c.account, 1) {
 		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on the connections of this account", c.relay.o.MaxAccountDocuments))
 	}

@@ -28,12 +28,13 @@ import (
 // clients connect to; Serve adds the rest of a server around it.
 type Relay struct {
 	// Static after construction.
-	o       Options
-	local   wire.Local
-	turns   *semaphore.Weighted // to parse large messages
-	halls   halls
-	lobby   lobby
-	started time.Time
+	o         Options
+	local     wire.Local
+	turns     *semaphore.Weighted // to parse large messages
+	halls     halls
+	lobby     lobby
+	deletions deletions
+	started   time.Time
 
 	metrics  *operate.Metrics
 	meter    *operate.Meter

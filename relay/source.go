@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"syncline/crdt/id"
@@ -110,35 +108,3 @@ func (r *Relay) Documents(ctx context.Context, after *id.Document, limit int) (a
 func (r *Relay) Document(ctx context.Context, doc id.Document) (admin.Detail, error) {
 	return admin.Describe(ctx, r.o.Store, doc)
 }
-
-// DeleteDocument closes the connections that have a document open and deletes it.
-// A client that keeps it may bring it again.
-func (r *Relay) DeleteDocument(ctx context.Context, doc id.Document) (admin.Deleted, error) {
-	if _, err := r.o.Store.DocumentStat(ctx, doc); err != nil {
-		return admin.Deleted{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 4*r.o.CloseTimeout)
-	defer cancel()
-	for r.halls.has(doc) {
-		r.halls.tell(doc, evict{})
-		select {
-		case <-ctx.Done():
-			return admin.Deleted{}, fmt.Errorf("delete document %s: connections still have it open; try again: %w", doc, ctx.Err())
-		case <-time.After(evictEvery):
-		}
-	}
-	n, err := r.o.Store.DeleteDocument(ctx, doc)
-	if err != nil {
-		return admin.Deleted{}, err
-	}
-	r.o.Log.Info("document deleted", "doc", doc, "changes", n)
-	return admin.Deleted{ID: doc.String(), Changes: n}, nil
-}
-
-// evictEvery is how often it is seen whether a document has been left.
-const evictEvery = 20 * time.Millisecond
-
-// evict is an input of a hall: its connections are closed.
-type evict struct{}
-
-var errDeleted = errors.New("a document that this connection has open was deleted by the relay's operator")
