@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
 	"syncline/crdt/id"
+	"syncline/storage"
 )
 
 // TestWhoComesBackWhileADocumentIsDeletedFindsItGone: a client that is closed connects
@@ -51,4 +53,27 @@ func TestWhoComesBackWhileADocumentIsDeletedFindsItGone(t *testing.T) {
 		}
 		c.ws.CloseNow()
 	}
+}
+
+func TestADocumentThatIsDeletedIsNotEnteredBefore(t *testing.T) {
+	s := serve(t, Options{})
+	doc := id.NewDocument()
+	c, other := join(t, s.url, "c"), join(t, s.url, "other")
+	end, ok := s.deletions.begin(doc)
+	if !ok {
+		t.Fatal("it is being deleted already")
+	}
+	if _, err := s.DeleteDocument(t.Context(), doc); !errors.Is(err, storage.ErrDeleting) {
+		t.Errorf("a second deletion: %v", err)
+	}
+	c.sync(newReplica(t, doc, "c"))
+	until(t, "its message has come", func() bool { return s.metrics.SyncIn.Load() == 1 })
+	for range 3 {
+		other.alive() // others go on
+	}
+	if s.halls.has(doc) {
+		t.Error("the document is open while it is being deleted")
+	}
+	end()
+	c.until("it is answered", func() bool { return len(c.unavailable) == 1 })
 }
