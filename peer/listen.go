@@ -123,7 +123,8 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 		return
 	}
 	pulse := new(socket.Pulse)
-	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
+	tap := &socket.Tap{ResponseWriter: w}
+	ws, err := websocket.Accept(tap, req, &websocket.AcceptOptions{
 		OnPongReceived: pulse.Pong,
 		Subprotocols:   []string{protocol},
 		// Any page may connect: nothing here rests on cookies.
@@ -137,7 +138,7 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 	remote, err := p.greet(ws, tokenOf(req), o)
 	if err != nil {
 		p.o.Log.Info("handshake failed", "err", err)
-		socket.Shut(ws, socket.CodeOf(err), err.Error())
+		socket.Shut(ws, tap.Conn, socket.CodeOf(err), err.Error())
 		return
 	}
 	c := p.newConn(ws, p.self, remote, pulse)
@@ -145,7 +146,7 @@ func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions)
 	admits := !o.RefuseNew && (!o.open() || fromHere(req))
 	c.admits = func() bool { return admits }
 	if !p.register(c) {
-		socket.Shut(ws, wire.CloseDraining, ErrClosed.Error())
+		socket.Shut(ws, tap.Conn, wire.CloseDraining, ErrClosed.Error())
 		return
 	}
 	p.remember(req.Context(), "", c)

@@ -76,6 +76,7 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g gues
 	c.ws = socket.New(ws, pulse, socket.Options{
 		PingInterval: r.o.PingInterval,
 		MaxSilence:   r.o.MaxSilence,
+		StallTimeout: r.o.StallTimeout,
 		WriteTimeout: r.o.WriteTimeout,
 		CloseTimeout: r.o.CloseTimeout,
 		MaxQueue:     r.o.MaxQueue,

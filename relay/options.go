@@ -44,6 +44,11 @@ type Options struct {
 	// HandshakeTimeout is how long a client may take to say join and show its
 	// token. 0: 5 s: whoever has not shown who he is holds a socket and no more.
 	HandshakeTimeout time.Duration
+	// StallTimeout is for how long a client may let what it was sent lie unread: nothing
+	// is heard of it, pongs included. Then it is closed with wire.CloseSlow. A client
+	// that was sent a message of more than 64 KiB within MaxSilence, a history, and has
+	// answered no ping since, has MaxSilence and WriteTimeout instead. 0: 9 s: two pings, nearly.
+	StallTimeout time.Duration
 	// WriteTimeout is how long the network may take to accept 64 KiB; past it the
 	// connection is closed with wire.CloseSlow. 0: 1 min: behind a client that reads
 	// 70 KB/s out of a full buffer of 6 MB, nothing is accepted for 30 s and more.
@@ -116,6 +121,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.PingInterval, 5*time.Second)
 	setDefault(&o.MaxSilence, 30*time.Second)
 	setDefault(&o.HandshakeTimeout, 5*time.Second)
+	setDefault(&o.StallTimeout, 9*time.Second)
 	setDefault(&o.WriteTimeout, time.Minute)
 	setDefault(&o.CloseTimeout, 5*time.Second)
 	setLimit(&o.MaxFrame, wire.MaxFrame)

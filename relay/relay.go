@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -129,7 +130,8 @@ func (r *Relay) PeerID() string { return r.local.PeerID }
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	t := r.ticketOf(req)
 	pulse := new(socket.Pulse)
-	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
+	tap := &socket.Tap{ResponseWriter: w}
+	ws, err := websocket.Accept(tap, req, &websocket.AcceptOptions{
 		OnPongReceived: pulse.Pong,
 		Subprotocols:   []string{access.Subprotocol},
 		// The origin is checked below, where the client can be told.
@@ -145,14 +147,14 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		defer r.lobby.present.Done()
 	}
 	if err := r.lobby.enter(t.address); err != nil {
-		r.turnAway(ws, err, t.address)
+		r.turnAway(ws, tap.Conn, err, t.address)
 		return
 	}
-	r.serve(ws, pulse, t)
+	r.serve(ws, tap.Conn, pulse, t)
 }
 
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ws *websocket.Conn, pulse *socket.Pulse, t ticket) {
+func (r *Relay) serve(ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, t ticket) {
 	g := guest{address: t.address}
 	joined := false
 	defer func() { r.lobby.leave(t.address, joined, g.grant.Account) }()
@@ -172,7 +174,7 @@ func (r *Relay) serve(ws *websocket.Conn, pulse *socket.Pulse, t ticket) {
 		r.refused(socket.CodeOf(err), err, t.address, "")
 		r.o.Log.Info("handshake failed", "address", t.address, "err", err)
 		r.metrics.Closed(socket.CodeOf(err), false)
-		socket.Shut(ws, socket.CodeOf(err), err.Error())
+		socket.Shut(ws, below, socket.CodeOf(err), err.Error())
 		return
 	}
 	remote.Metadata.Token = ""
@@ -196,7 +198,7 @@ func (r *Relay) refused(code wire.CloseCode, why error, address, peer string) {
 }
 
 // turnAway says why, and closes.
-func (r *Relay) turnAway(ws *websocket.Conn, why error, address string) {
+func (r *Relay) turnAway(ws *websocket.Conn, below net.Conn, why error, address string) {
 	r.refused(socket.CodeOf(why), why, address, "")
 	r.metrics.Closed(socket.CodeOf(why), false)
 	ctx, cancel := context.WithTimeout(r.ctx, r.o.CloseTimeout)
@@ -205,7 +207,7 @@ func (r *Relay) turnAway(ws *websocket.Conn, why error, address string) {
 	if b, err := wire.Encode(m); err == nil {
 		socket.Frames(ws).WriteFrame(ctx, b)
 	}
-	socket.Shut(ws, socket.CodeOf(why), why.Error())
+	socket.Shut(ws, below, socket.CodeOf(why), why.Error())
 }
 
 // register makes a connection the one of its peer. An older one of the same peer

@@ -1,7 +1,11 @@
 package socket
 
 import (
+	"bufio"
 	"errors"
+	"net"
+	"net/http"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -30,10 +34,30 @@ func CodeOf(err error) wire.CloseCode {
 }
 
 // Shut closes a WebSocket that is no Conn, as one that fails its handshake, and
-// says why. The library bounds it to 10 s. An error is of no interest: the socket
-// is gone either way.
-func Shut(ws *websocket.Conn, code wire.CloseCode, reason string) {
+// says why. It takes shutTimeout at most: the network connection below is told so,
+// because the library would wait for the other half of a frame for ever. An error is
+// of no interest: the socket is gone either way.
+func Shut(ws *websocket.Conn, below net.Conn, code wire.CloseCode, reason string) {
+	below.SetDeadline(time.Now().Add(shutTimeout))
 	ws.Close(websocket.StatusCode(code), cutReason(reason))
+}
+
+// shutTimeout is how long an end that is shut out may keep its socket: it is beyond
+// all limits.
+const shutTimeout = 2 * time.Second
+
+// Tap is a ResponseWriter that keeps hold of the network connection when a WebSocket
+// is made of it.
+type Tap struct {
+	http.ResponseWriter
+	Conn net.Conn // nil before
+}
+
+// Hijack is that of the ResponseWriter.
+func (t *Tap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	t.Conn = c
+	return c, rw, err
 }
 
 // cutReason shortens a text to what a close frame holds.

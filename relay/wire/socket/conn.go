@@ -20,6 +20,7 @@ import (
 type Options struct {
 	PingInterval time.Duration // between two pings
 	MaxSilence   time.Duration // for how long nothing may be heard
+	StallTimeout time.Duration // for what was sent to lie unread; 0: MaxSilence and WriteTimeout say
 	WriteTimeout time.Duration // for the network to accept 64 KiB
 	CloseTimeout time.Duration // for a closing connection to send what is queued
 	MaxQueue     int           // bytes to be sent, beyond which the other end is too slow
@@ -101,6 +102,7 @@ func (c *Conn) Run(serve func()) {
 	})
 	others.Go(c.write)
 	others.Go(c.ping)
+	defer c.watchStall()()
 	serve()
 	c.Close(wire.CloseNormal, "it is not read from any more")
 	others.Wait()

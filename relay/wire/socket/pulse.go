@@ -2,7 +2,9 @@ package socket
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +14,10 @@ import (
 // Pulse is what is known of the other end's being alive. It is there before the
 // socket is, because a WebSocket is opened with its Pong.
 type Pulse struct {
-	heard atomic.Bool // something arrived since the last ping
-	busy  atomic.Bool // the reader is working and cannot hear a pong
+	heard atomic.Bool  // something arrived since the last ping
+	told  atomic.Int64 // when the first frame was sent since something arrived, in ns; 0: none was
+	long  atomic.Int64 // when a piece of a long frame was last sent, in ns; 0 when it was read
+	busy  atomic.Bool  // the reader is working and cannot hear a pong
 
 	// A frame is being written. The WebSocket library ends the connection if a ping
 	// does not get into the socket within five seconds, and behind a client that
@@ -23,14 +27,41 @@ type Pulse struct {
 }
 
 // Pong is for OnPongReceived of a WebSocket's options.
-func (p *Pulse) Pong(context.Context, []byte) { p.heard.Store(true) }
+func (p *Pulse) Pong(context.Context, []byte) { p.hear() }
+
+// hear says that something arrived.
+func (p *Pulse) hear() {
+	p.heard.Store(true)
+	p.told.Store(0)
+}
+
+// tell says that a frame is about to be written.
+func (p *Pulse) tell(long bool) {
+	if p.told.Load() == 0 {
+		p.told.Store(time.Now().UnixNano())
+	}
+	if long {
+		p.long.Store(time.Now().UnixNano())
+	}
+}
+
+// unread is for how long the other end has let something lie unread that it has no
+// reason to, as far as is known: nothing has been heard of it since, and no long frame
+// was sent to it for a while, which it may be working on. 0 if there is none.
+func (p *Pulse) unread(while time.Duration) time.Duration {
+	told := p.told.Load()
+	if told == 0 || p.busy.Load() || time.Since(time.Unix(0, p.long.Load())) < while {
+		return 0
+	}
+	return time.Since(time.Unix(0, told))
+}
 
 // work says that what arrives is not read for a while.
 func (p *Pulse) work() { p.busy.Store(true) }
 
 // listen says that what arrives is read again.
 func (p *Pulse) listen() {
-	p.heard.Store(true)
+	p.hear()
 	p.busy.Store(false)
 }
 
@@ -47,9 +78,36 @@ type listener struct {
 func (l *listener) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	if n > 0 {
-		l.pulse.heard.Store(true)
+		l.pulse.hear()
 	}
 	return n, err
+}
+
+// watchStall gives the connection up when what was sent lies unread for too long. It
+// costs a timer that fires once in StallTimeout. stop ends it.
+func (c *Conn) watchStall() (stop func()) {
+	if c.o.StallTimeout <= 0 {
+		return func() {}
+	}
+	var mu sync.Mutex // held until look has its timer
+	var t *time.Timer
+	look := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.ctx.Err() != nil {
+			return
+		}
+		unread := c.pulse.unread(c.o.MaxSilence)
+		if unread >= c.o.StallTimeout {
+			c.close(Ending{Code: wire.CloseSlow, Reason: fmt.Sprintf("it has read nothing for %v", c.o.StallTimeout), now: true})
+			return
+		}
+		t.Reset(c.o.StallTimeout - unread)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(c.o.StallTimeout, look)
+	return func() { t.Stop() }
 }
 
 // ping asks for a sign of life again and again, and gives the connection up when
@@ -75,9 +133,13 @@ func (c *Conn) ping() {
 			continue
 		}
 		// Whether the answer comes in time does not matter here: when it comes, it
-		// is heard.
+		// is heard. In time, it says that all that was sent before has been read.
+		asked := time.Now().UnixNano()
 		ctx, cancel := context.WithTimeout(c.ctx, c.o.PingInterval)
-		c.ws.Ping(ctx)
+		err := c.ws.Ping(ctx)
 		cancel()
+		if long := c.pulse.long.Load(); err == nil && long <= asked {
+			c.pulse.long.CompareAndSwap(long, 0)
+		}
 	}
 }

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	interval     = 5 * time.Second
 	maxSilence   = 30 * time.Second
+	stallTimeout = 9 * time.Second
 	writeTimeout = 20 * time.Second
 	closeTimeout = 3 * time.Second
 	maxQueue     = 1 << 20
@@ -42,6 +43,7 @@ type rig struct {
 	t     *testing.T
 	far   *websocket.Conn
 	pipe  net.Conn // under far
+	ours  net.Conn // under the Conn
 	count Counters
 	ended chan error // what Next said last, after Run has returned
 }
@@ -59,6 +61,7 @@ func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 		var near *websocket.Conn
 		client := &http.Client{Transport: transport(func(req *http.Request) (*http.Response, error) {
 			ours, theirs := net.Pipe()
+			r.ours = ours
 			r.pipe = theirs
 			h := hijacked{httptest.NewRecorder(), ours}
 			var err error
@@ -368,6 +371,84 @@ func TestAWriteThatMovesMayTakeLong(t *testing.T) {
 		within(t, start, 4*writeTimeout, 8*writeTimeout)
 		r.far.CloseNow()
 		<-r.ended
+		all.Wait()
+	})
+}
+
+// A stall is told from silence and from work by what was sent.
+func TestAStall(t *testing.T) {
+	for name, test := range map[string]struct {
+		sent        int
+		read        bool // by the network: a pipe takes nothing else
+		code        wire.CloseCode
+		least, most time.Duration
+	}{
+		"a frame that nobody takes": {10, false, wire.CloseSlow, stallTimeout, stallTimeout},
+		"a frame that nobody reads": {10, true, wire.CloseSlow, stallTimeout, stallTimeout},
+		"a long frame, worked on":   {fragment + 1, true, 0, maxSilence, maxSilence + stallTimeout},
+		"nothing to read":           {-1, true, wire.CloseNormal, maxSilence, maxSilence + 2*interval},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				r.o.StallTimeout = stallTimeout
+				var all sync.WaitGroup
+				if test.read {
+					all.Go(func() { io.Copy(io.Discard, r.pipe) })
+				}
+				r.run(ignore)
+				synctest.Wait()
+				start := time.Now()
+				if test.sent >= 0 {
+					r.Send(make([]byte, test.sent), nil)
+				}
+				<-r.ended
+				if e := r.End(); e.Code != test.code && test.sent <= fragment {
+					t.Errorf("closed with %s, %q", e.Code, e.Reason)
+				}
+				within(t, start, test.least, test.most)
+				r.pipe.Close()
+				all.Wait()
+			})
+		})
+	}
+}
+
+// One that answers a ping, if only just, stays.
+func TestOneThatAnswersInTimeHasNotStalled(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.o.StallTimeout = stallTimeout
+		var all sync.WaitGroup
+		all.Go(func() { io.Copy(io.Discard, r.pipe) }) // answers no ping
+		r.run(ignore)
+		for range 50 {
+			r.Send(make([]byte, 10), nil)
+			<-time.After(stallTimeout - time.Second)
+			if err := r.far.Write(context.Background(), websocket.MessageBinary, []byte("read")); err != nil {
+				t.Fatalf("%v; %+v", err, r.End())
+			}
+		}
+		r.far.CloseNow()
+		<-r.ended
+		all.Wait()
+	})
+}
+
+// Whoever is shut out may have sent half a frame and nothing more.
+func TestShutIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		var all sync.WaitGroup
+		all.Go(func() { io.Copy(io.Discard, r.pipe) })
+		half := make(chan error, 1)
+		go func() {
+			_, err := r.pipe.Write([]byte("\x82\xfe\x03\xe8maskhalf"))
+			half <- err
+		}()
+		start := time.Now()
+		Shut(r.ws, r.ours, wire.CloseOverLimit, "too many")
+		within(t, start, shutTimeout, shutTimeout)
+		if err := <-half; err != nil {
+			t.Error(err)
+		}
 		all.Wait()
 	})
 }

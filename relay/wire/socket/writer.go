@@ -46,7 +46,8 @@ func (c *Conn) write() {
 		<-c.out.ready
 	}
 	if e := c.End(); !e.now {
-		Shut(c.ws, e.Code, e.Reason)
+		// Next reads, and lets go of the socket in time; hurry sees to the rest.
+		c.ws.Close(websocket.StatusCode(e.Code), cutReason(e.Reason))
 	}
 }
 
@@ -57,6 +58,7 @@ func (w *writer) lose() {
 }
 
 func (w *writer) send(f frame) error {
+	w.pulse.tell(f.len() > fragment)
 	w.pulse.writing.Store(true)
 	err := w.writeFrame(f)
 	w.pulse.writing.Store(false)
@@ -101,6 +103,7 @@ func (w *writer) writeFrame(f frame) error {
 				return err
 			}
 			part = part[n:]
+			w.pulse.tell(true)
 			w.patience.Reset(w.o.WriteTimeout)
 		}
 	}
