@@ -230,7 +230,8 @@ func (h *hall) round(ps []parcel) {
 		h.fannedOut(ps)
 	}
 	for _, p := range ps {
-		if in, ok := p.in.(leave); ok {
+		// One that lost its rights and has them again has left and come back.
+		if in, ok := p.in.(leave); ok && h.room.members[in.conn] == nil {
 			delete(h.conns, in.conn)
 		}
 	}

@@ -92,7 +92,7 @@ func deeds() []deed {
 			read: [2]string{declined + " " + allOfIt, declined + " " + nothing}, write: [2]string{acked, ackedOwn}, none: gone,
 			spread: map[access.Access]string{access.Write: "change"}},
 		{name: "request with a change", do: (*cell).requestWithChange,
-			read: [2]string{declined + " " + allOfIt, declined}, write: [2]string{acked, ackedOwn}, none: gone,
+			read: [2]string{declined + " " + allOfIt, gone + " " + declined}, write: [2]string{acked, ackedOwn}, none: gone,
 			spread: map[access.Access]string{access.Write: "change"}},
 		{name: "ephemeral", do: func(c *cell) { c.subject.say(c.doc, "s", 1, "hello") },
 			spread: map[access.Access]string{access.Read: "gossip", access.Write: "gossip"}},

@@ -208,7 +208,7 @@ func (r *room) needsAll(in input) bool {
 	switch in := in.(type) {
 	case message:
 		return in.err == nil && !session.Answerable(r.graph, in.msg, in.changes)
-	case part, stored:
+	case part, stored, granted:
 		return r.graph.IsShallow()
 	}
 	return false
@@ -221,8 +221,13 @@ func (r *room) take(in input) {
 		r.seat(&member{conn: in.conn, peer: in.peer, storage: in.storage, readOnly: in.readOnly})
 	case granted:
 		if m := r.members[in.conn]; m != nil && m.readOnly != in.readOnly {
-			// A session that begins anew asks for what was not taken before.
-			m.readOnly, m.told, m.session = in.readOnly, false, nil
+			m.readOnly, m.told = in.readOnly, false
+			if m.session != nil {
+				// One that begins anew, with us, asks for what was not taken before.
+				m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
+				m.answer = true
+				r.said = append(r.said, m)
+			}
 		}
 	case message:
 		if m := r.members[in.conn]; m != nil && !m.barred {
@@ -273,25 +278,24 @@ func (r *room) stageAll(m *member, changes []*chunk.Change) {
 	if r.graph.IsShallow() {
 		return // it contains them: see needsAll
 	}
-	if m.readOnly {
-		r.declineFrom(m, changes)
-		return
-	}
 	for _, c := range changes {
-		r.stage(c, m)
+		if m.readOnly {
+			r.decline(m, c.Hash)
+		} else {
+			r.stage(c, m)
+		}
 	}
 }
 
 // errReadOnly is why the changes of a member are not taken that may only read.
 var errReadOnly = errors.New("you may read this document and not change it; your change stays with you")
 
-// declineFrom tells a member that may only read that its changes are not taken. It
-// is told once.
-func (r *room) declineFrom(m *member, changes []*chunk.Change) {
-	i := slices.IndexFunc(changes, func(c *chunk.Change) bool { return !r.graph.Contains(c.Hash) })
-	if i >= 0 && !m.told {
+// decline tells a member that may only read that a change is not taken, whether it
+// brings it or only says that it has it. It is told once.
+func (r *room) decline(m *member, h id.Hash) {
+	if !m.told && !r.graph.Contains(h) {
 		m.told = true
-		r.do(sendRefusal{conn: m.conn, hash: changes[i].Hash, err: errReadOnly})
+		r.do(sendRefusal{conn: m.conn, hash: h, err: errReadOnly})
 	}
 }
 

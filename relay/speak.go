@@ -16,6 +16,11 @@ func (r *room) hear(m *member, in message) {
 		m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
 	}
 	m.session.Receive(in.msg)
+	if m.readOnly {
+		for _, h := range in.msg.Heads {
+			r.decline(m, h)
+		}
+	}
 	m.answer, m.requests = true, in.request
 	r.said = append(r.said, m)
 	switch {
@@ -71,7 +76,7 @@ func (r *room) answerRequests() {
 		return
 	}
 	for _, m := range r.order {
-		if m.holds == holdsSome && !m.barred {
+		if m.holds == holdsSome && !m.barred && !m.readOnly {
 			return
 		}
 	}
