@@ -21,15 +21,18 @@ const (
 // and not a relay. They are kept in the store, so that what they have acknowledged
 // means something after a restart.
 type others struct {
+	disk sync.Mutex // held while both store and memory are brought up to date
+
 	mu     sync.Mutex
 	byURL  map[string]string // storage ids
 	byID   map[string]int    // how many URLs a storage id has
 	peerID map[string]bool   // storage ids of peers
 }
 
-// load reads what the store has of them.
+// load takes over what the store has of them: other processes meet some, too.
 func (o *others) load(ctx context.Context, s *storage.Store) error {
-	o.byURL, o.byID, o.peerID = map[string]string{}, map[string]int{}, map[string]bool{}
+	o.disk.Lock()
+	defer o.disk.Unlock()
 	err := s.Values(ctx, keyRemote, func(url string, id []byte) error {
 		o.set(url, string(id))
 		return nil
@@ -38,7 +41,7 @@ func (o *others) load(ctx context.Context, s *storage.Store) error {
 		return err
 	}
 	return s.Values(ctx, keyPeer, func(id string, _ []byte) error {
-		o.peerID[id] = true
+		o.met(id)
 		return nil
 	})
 }
@@ -101,6 +104,8 @@ func (p *Peer) remember(ctx context.Context, url string, c *conn) {
 	if id == "" || c.remote.Metadata.Ephemeral {
 		return
 	}
+	p.others.disk.Lock()
+	defer p.others.disk.Unlock()
 	if url != "" && p.others.set(url, id) {
 		if err := p.store.SetValue(ctx, keyRemote+url, []byte(id)); err != nil {
 			p.o.Log.Warn("storage id of a remote not kept", "url", url, "err", err)

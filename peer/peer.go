@@ -99,6 +99,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 		wanted: make(map[id.Document]struct{}),
 		conns:  make(map[*conn]struct{}),
 		keeper: newKeeper(),
+		others: others{byURL: map[string]string{}, byID: map[string]int{}, peerID: map[string]bool{}},
 
 		workspaceSet: make(chan struct{}, 1),
 	}

@@ -50,9 +50,21 @@ func (d *desk) ends(ctx context.Context) ([]end, error) {
 		live[e.id] = true
 		list = append(list, e)
 	}
+	fresh := false
 	err := d.p.store.SyncStates(ctx, d.doc, func(remote string, state []byte) error {
+		if live[remote] {
+			return nil
+		}
 		peer, ok := d.p.others.known(remote)
-		if !ok || live[remote] {
+		if !ok && !fresh {
+			// It is gone, or another process has met it since.
+			if err := d.p.others.load(ctx, d.p.store); err != nil {
+				return err
+			}
+			fresh = true
+			peer, ok = d.p.others.known(remote)
+		}
+		if !ok {
 			return nil
 		}
 		heads, err := session.Shared(state)

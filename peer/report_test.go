@@ -25,11 +25,12 @@ func readingOf(t testing.TB, p *Peer) Status {
 func TestStatusOfAPeerThatRunsElsewhere(t *testing.T) {
 	r := serveRelay(t)
 	path := filepath.Join(t.TempDir(), "peer.db")
+	// It is there before the relay is known.
+	other := openPeer(t, path, testOptions())
 	p := openPeer(t, path, remotes(testOptions(), r.url))
 	stop := run(t, p)
 	d := create(t, p)
 	await(t, do(t, d, note("a")), Acknowledged)
-	other := openPeer(t, path, testOptions())
 	// A look at the store, since nobody tells this process.
 	see := func(what string, cond func(Status) bool) {
 		t.Helper()

@@ -116,6 +116,9 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 	p.mu.Unlock()
 	infos, err := p.Documents(ctx)
 	if err == nil {
+		err = p.others.load(ctx, p.store) // as another process may know them
+	}
+	if err == nil {
 		err = p.statusElsewhere(ctx, &s)
 	}
 	if err != nil {

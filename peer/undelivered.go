@@ -106,6 +106,9 @@ func (p *Peer) Outbox(ctx context.Context) ([]Delivery, error) {
 		doc    id.Document
 	}
 	all := map[key]Delivery{}
+	if err := p.others.load(ctx, p.store); err != nil { // as another process may know them
+		return nil, err
+	}
 	for _, url := range p.urls() {
 		if err := p.pending(ctx, url, func(doc id.Document, n int) {
 			all[key{url, doc}] = Delivery{Remote: url, Document: doc, State: DeliveryQueued, Pending: n}

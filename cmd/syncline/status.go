@@ -126,7 +126,7 @@ func (s *showing) show(ctx context.Context) error {
 func statusRows(s peer.Status) (rows [][]cell) {
 	for _, r := range s.Remotes {
 		host := strings.TrimPrefix(strings.TrimPrefix(r.URL, "ws://"), "wss://")
-		rows = append(rows, []cell{{r.URL, host}, text(string(r.State)), number(int64(r.Pending)), text(retriesText(r.Retries)), text(reasonOf(r))})
+		rows = append(rows, []cell{{r.URL, host}, text(string(r.State)), number(int64(r.Pending)), text(retriesText(r.Retries)), {reasonOf(r), shortReasons[r.Class]}})
 	}
 	if rows == nil {
 		rows = append(rows, []cell{text("-"), text("-"), number(0), text("-"), text("no remote was ever synced with")})
@@ -138,10 +138,15 @@ func reasonOf(r peer.RemoteStatus) string {
 	if r.Reason == "" && r.Dead > 0 {
 		return fmt.Sprintf("%d documents are held back: see syncline outbox list", r.Dead)
 	}
-	if short := remoteError(r.Err); short != nil {
-		return oneLine(short)
-	}
 	return strings.ReplaceAll(r.Reason, "\n", "; ")
+}
+
+// shortReasons are what is said to people in place of a whole error.
+var shortReasons = map[peer.Class]string{
+	peer.ClassResolve: "its name is not found", peer.ClassNoRoute: "there is no way to it", peer.ClassRefused: "nothing listens there",
+	peer.ClassTLS: "its certificate is not good", peer.ClassTimeout: "no answer in time", peer.ClassLost: "the connection was lost",
+	peer.ClassUnauthorised: "it does not take the token", peer.ClassDraining: "it is shutting down",
+	peer.ClassStorageFull: "changes cannot be stored",
 }
 
 // retriesText lists how often something went wrong, by class.
