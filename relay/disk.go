@@ -56,8 +56,11 @@ func (d *disk) full() error {
 	if !d.readOnly.Load() {
 		return nil
 	}
-	return socket.WithCode(wire.CloseReadOnly, fmt.Errorf("the relay's disk has %d MiB left, and it stores nothing below %d: what you have stays with you, and is taken when there is room again",
-		d.free.Load()>>20, d.lowWater>>20))
+	why := "the relay's disk is full"
+	if free := d.free.Load(); free >= 0 && free < d.lowWater {
+		why = fmt.Sprintf("the relay's disk has %d MiB left, and it stores nothing below %d", free>>20, d.lowWater>>20)
+	}
+	return socket.WithCode(wire.CloseReadOnly, fmt.Errorf("%s: what you have stays with you, and is taken when there is room again", why))
 }
 
 // tick does what is done once a second, until ctx ends.

@@ -298,6 +298,8 @@ func (h *hall) turnAway(ps []parcel) {
 			if c := h.conns[in.conn]; in.request {
 				c.send(&wire.Unavailable{Route: c.route(), Document: h.doc})
 			}
+		case evict:
+			h.evict()
 		case leave:
 			delete(h.conns, in.conn)
 		}

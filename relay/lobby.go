@@ -1,10 +1,13 @@
 package relay
 
 import (
+	"container/list"
+	"context"
+	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -22,20 +25,32 @@ type lobby struct {
 	mu        sync.Mutex
 	closed    bool
 	open      int            // connections, with those still shaking hands
-	shaking   int            // those
+	shaking   *list.List     // of *visit: those, the oldest in front
 	addresses map[string]int // connections by address
 	accounts  map[string]*account
 }
 
-// account is what the connections of one account have together.
+// visit is one connection's.
+type visit struct {
+	address string
+	end     context.CancelCauseFunc // of its handshake
+	waiting *list.Element           // among those shaking hands; nil once it has joined
+	name    string                  // of its account, "" if it is nobody's
+}
+
+// account is what the connections of one account have together. It is kept for a
+// while after the last has gone, so that coming back gains nothing.
 type account struct {
 	connections int // guarded by lobby.mu, as documents is
 	documents   int
 	pace        pace
 }
 
+// maxGone bounds the accounts without a connection whose pace is remembered.
+const maxGone = 1 << 12
+
 func (l *lobby) init(o Options) {
-	l.o, l.addresses, l.accounts = o, map[string]int{}, map[string]*account{}
+	l.o, l.shaking, l.addresses, l.accounts = o, list.New(), map[string]int{}, map[string]*account{}
 }
 
 // arrive has the end wait for a request, until it calls present.Done. It reports
@@ -49,66 +64,89 @@ func (l *lobby) arrive() bool {
 	return !l.closed
 }
 
+// errCrowded ends the handshake that has gone on for longest when too many do.
+var errCrowded = socket.WithCode(wire.CloseOverLimit, errors.New("too many clients connect at once and this one took longest to join; try again in a minute"))
+
 // enter counts a connection in that has not joined yet, or says why not. Then it
-// is to leave.
-func (l *lobby) enter(address string) error {
+// is to leave. end is called if it must make way for one that comes later: a crowd
+// that never joins does not keep out those who do.
+func (l *lobby) enter(address string, end context.CancelCauseFunc) (*visit, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tooMany := func(n int, what string) error {
-		return socket.WithCode(wire.CloseOverLimit, fmt.Errorf("the relay has %d connections %s and takes no more; try again in a minute", n, what))
+	tooMany := func(n int, what string) (*visit, error) {
+		return nil, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("the relay has %d connections %s and takes no more; try again in a minute", n, what))
 	}
 	switch {
 	case l.closed:
-		return socket.WithCode(wire.CloseDraining, errDraining)
+		return nil, socket.WithCode(wire.CloseDraining, errDraining)
 	case l.open >= l.o.MaxConnections:
 		return tooMany(l.open, "open")
 	case l.addresses[address] >= l.o.MaxPerAddress:
 		return tooMany(l.addresses[address], "from this address")
-	case l.shaking >= l.o.MaxHandshakes:
-		return tooMany(l.shaking, "that have not joined yet")
+	}
+	if l.shaking.Len() >= l.o.MaxHandshakes {
+		oldest := l.shaking.Front().Value.(*visit)
+		l.shaking.Remove(oldest.waiting)
+		oldest.waiting = nil
+		oldest.end(errCrowded)
 	}
 	l.open++
-	l.shaking++
 	l.addresses[address]++
-	return nil
+	v := &visit{address: address, end: end}
+	v.waiting = l.shaking.PushBack(v)
+	return v, nil
 }
 
 // joined counts a connection to its account, or says why not. "" is nobody's.
-func (l *lobby) joined(name string) (*account, error) {
+func (l *lobby) joined(v *visit, name string) (*account, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.shaking--
-	if name == "" {
-		return nil, nil
+	if v.waiting == nil {
+		return nil, errCrowded
 	}
-	a := l.accounts[name]
-	if a == nil {
-		a = &account{pace: newPace(l.o, l.o.AccountShare)}
-		l.accounts[name] = a
+	var a *account
+	if name != "" {
+		if a = l.accounts[name]; a == nil {
+			l.forget()
+			a = &account{pace: newPace(l.o, l.o.AccountShare)}
+			l.accounts[name] = a
+		}
+		if a.connections >= l.o.MaxPerAccount {
+			return nil, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("the account has %d connections, and may not have more; close one", a.connections))
+		}
+		a.connections++
+		v.name = name
 	}
-	if a.connections >= l.o.MaxPerAccount {
-		l.shaking++ // as it was
-		return nil, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("the account has %d connections, and may not have more; close one", a.connections))
-	}
-	a.connections++
+	l.shaking.Remove(v.waiting)
+	v.waiting = nil
 	return a, nil
 }
 
-// leave counts a connection out. joined says that it was counted in by that, too.
-func (l *lobby) leave(address string, joined bool, name string) {
+// forget makes room among the accounts for one more.
+func (l *lobby) forget() {
+	if len(l.accounts) < maxGone {
+		return
+	}
+	for name, a := range l.accounts {
+		if a.connections == 0 {
+			delete(l.accounts, name)
+		}
+	}
+}
+
+// leave counts a connection out.
+func (l *lobby) leave(v *visit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
-	if !joined {
-		l.shaking--
+	if v.waiting != nil {
+		l.shaking.Remove(v.waiting)
 	}
-	if l.addresses[address]--; l.addresses[address] == 0 {
-		delete(l.addresses, address)
+	if l.addresses[v.address]--; l.addresses[v.address] == 0 {
+		delete(l.addresses, v.address)
 	}
-	if a := l.accounts[name]; joined && a != nil {
-		if a.connections--; a.connections == 0 {
-			delete(l.accounts, name)
-		}
+	if a := l.accounts[v.name]; a != nil {
+		a.connections--
 	}
 }
 
@@ -142,16 +180,28 @@ func (l *lobby) isClosed() bool {
 func (l *lobby) counts() (shaking, joined, accounts int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.shaking, l.open - l.shaking, len(l.accounts)
+	for _, a := range l.accounts {
+		if a.connections > 0 {
+			accounts++
+		}
+	}
+	return l.shaking.Len(), l.open - l.shaking.Len(), accounts
 }
 
-// addressOf is where a request comes from, without the port.
+// addressOf is where a request comes from, without the port. Of an IPv6 address it is
+// the network of 64 bits, which is what one subscriber has.
 func addressOf(req *http.Request) string {
-	host, _, err := net.SplitHostPort(req.RemoteAddr)
+	at, err := netip.ParseAddrPort(req.RemoteAddr)
 	if err != nil {
 		return req.RemoteAddr
 	}
-	return host
+	a := at.Addr().Unmap().WithZone("")
+	if a.Is6() && !a.IsLoopback() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
 }
 
 // pace is what may come in the long run, of changes and of bytes.

@@ -71,6 +71,7 @@ func (c *conn) receiveGossip(m *wire.Ephemeral) error {
 		return err
 	}
 	c.relay.metrics.EphemeralIn.Inc()
+	c.delay(c.ctx, 0, len(m.Data))
 	c.post(m.Document, gossip{conn: c.id, msg: m}, int64(len(m.Data)))
 	return nil
 }

@@ -59,7 +59,7 @@ type Relay struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
-	peers map[string]*conn // by peer id; the newest of each
+	peers map[identity]*conn // the newest of each
 
 	closing sync.Once
 }
@@ -79,7 +79,7 @@ func New(o Options) (*Relay, error) {
 		turns:   semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		started: time.Now(),
 		conns:   make(map[*conn]struct{}),
-		peers:   make(map[string]*conn),
+		peers:   make(map[identity]*conn),
 	}
 	r.metrics = operate.NewMetrics(operate.MetricsOptions{Version: o.Version, MaxConnections: o.MaxConnections, Sample: r.sample})
 	r.meter = operate.NewMeter(r.metrics)
@@ -141,34 +141,40 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.o.Log.Debug("not a WebSocket request", "err", err)
 		return
 	}
-	ws.SetReadLimit(r.o.MaxFrame)
+	ws.SetReadLimit(min(r.o.MaxFrame, maxJoin))
 	r.metrics.Accepted.Inc()
 	if r.lobby.arrive() {
 		defer r.lobby.present.Done()
 	}
-	if err := r.lobby.enter(t.address); err != nil {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	v, err := r.lobby.enter(t.address, cancel)
+	if err != nil {
 		r.turnAway(ws, tap.Conn, err, t.address)
 		return
 	}
-	r.serve(ws, tap.Conn, pulse, t)
+	defer r.lobby.leave(v)
+	r.serve(ctx, ws, tap.Conn, pulse, t, v)
 }
 
+// maxJoin bounds the first frame of a connection, in bytes: a token is the largest
+// part of it, and nobody has shown who he is yet.
+const maxJoin = 64 << 10
+
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, t ticket) {
+func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, t ticket, v *visit) {
 	g := guest{address: t.address}
-	joined := false
-	defer func() { r.lobby.leave(t.address, joined, g.grant.Account) }()
-	ctx, cancel := context.WithTimeout(r.ctx, r.o.HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.o.HandshakeTimeout)
 	remote, err := r.local.Serve(ctx, socket.Frames(ws), func(ctx context.Context, client wire.Remote) (err error) {
 		if g.grant, err = r.grant(ctx, t, client); err != nil {
 			return coded(err)
 		}
-		if g.account, err = r.lobby.joined(g.grant.Account); err != nil {
-			return err
-		}
-		joined = true
-		return nil
+		g.account, err = r.lobby.joined(v, g.grant.Account)
+		return err
 	})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	cancel()
 	if err != nil {
 		r.refused(socket.CodeOf(err), err, t.address, "")
@@ -177,6 +183,7 @@ func (r *Relay) serve(ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, t
 		socket.Shut(ws, below, socket.CodeOf(err), err.Error())
 		return
 	}
+	ws.SetReadLimit(r.o.MaxFrame)
 	remote.Metadata.Token = ""
 	g.remote = remote
 	c := newConn(r, connID(r.lastID.Add(1)), ws, pulse, g)
@@ -210,6 +217,12 @@ func (r *Relay) turnAway(ws *websocket.Conn, below net.Conn, why error, address 
 	socket.Shut(ws, below, socket.CodeOf(why), why.Error())
 }
 
+// identity is who a connection is for. Peer ids are what clients choose, and others
+// see them: one account cannot take the place of another's.
+type identity struct{ account, peer string }
+
+func (c *conn) identity() identity { return identity{c.granted().Account, c.remote.PeerID} }
+
 // register makes a connection the one of its peer. An older one of the same peer
 // is replaced. It reports false when the relay is closing.
 func (r *Relay) register(c *conn) bool {
@@ -218,10 +231,10 @@ func (r *Relay) register(c *conn) bool {
 	if r.lobby.isClosed() {
 		return false
 	}
-	if old := r.peers[c.remote.PeerID]; old != nil {
+	if old := r.peers[c.identity()]; old != nil {
 		old.ws.Close(wire.CloseReplaced, "the same peer has connected again")
 	}
-	r.peers[c.remote.PeerID] = c
+	r.peers[c.identity()] = c
 	r.conns[c] = struct{}{}
 	return true
 }
@@ -230,8 +243,8 @@ func (r *Relay) unregister(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, c)
-	if r.peers[c.remote.PeerID] == c {
-		delete(r.peers, c.remote.PeerID)
+	if r.peers[c.identity()] == c {
+		delete(r.peers, c.identity())
 	}
 }
 

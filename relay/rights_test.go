@@ -228,7 +228,12 @@ func (s *server) connOf(c *client) *conn {
 	c.alive() // it is not listed before it is welcomed
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.peers[c.peer]
+	for who, conn := range s.peers {
+		if who.peer == c.peer {
+			return conn
+		}
+	}
+	return nil
 }
 
 func TestAConnectionEndsWithItsToken(t *testing.T) {
