@@ -152,17 +152,17 @@ func TestOutboxFindsTheCulprit(t *testing.T) {
 			together := rapid.IntRange(1, 64).Draw(t, "together")
 			connection := func(list []int, n int) (lost bool) {
 				for len(list) > 0 {
-					now := list[:min(n, len(list))]
-					list = list[len(now):]
-					if slices.Contains(now, bad) {
+					together := list[:min(n, len(list))]
+					list = list[len(together):]
+					if slices.Contains(together, bad) {
 						var underWay []id.Document
-						for _, i := range now {
+						for _, i := range together {
 							underWay = append(underWay, docN(i))
 						}
-						box.blame(underWay, f, time.UnixMilli(0), .5)
+						box.blame(underWay, f, now, .5)
 						return true
 					}
-					for _, i := range now {
+					for _, i := range together {
 						delivered[i] = true
 						box.settled(docN(i))
 					}
