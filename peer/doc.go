@@ -29,11 +29,40 @@
 // decided by the rule of package graph; the document is made again from those
 // that stand, and what this device did in the others is issued again (again.go).
 //
+// # Is my change safe?
+//
+// Do returns a Receipt. Its Progress says how far the change has come: Local (on the
+// disk here), Sent, Acknowledged (on the disk at a remote, and at which) or Seen (a
+// peer has it). Receipt.Wait waits for one of these, across lost connections; after a
+// restart Peer.Receipt has it again by its Sequence.
+//
+//	r, err := doc.Do(ctx, crdt.Delete("items", "milk"))
+//	err = r.Wait(ctx, peer.Acknowledged, "wss://relay.example")
+//
+// Document.Log lists a document's changes with how far each has come. The same intent
+// that a receipt has travels in the change, so that the logs of other peers show it.
+//
+// # When something is wrong
+//
+// Each error of a remote, or of one document there, has one Class. It is tried again
+// after a delay that is drawn at random and bounded by the class (Backoff), plus what
+// the other end asks for (at most an hour); no other document and no other remote
+// waits for it. Without a route nothing is tried, and when addresses or routes change
+// it is tried at once (Network, looked at every 2 s). What trying again cannot mend is
+// dead: it is kept in the store with its reason, listed by Peer.Outbox, and offered
+// again after Peer.Retry, or never after Peer.Drop. Connections are pinged, so that a
+// dead one is noticed within Options.MaxSilence.
+//
+// Peer.Status says all of it at once, also of a peer that runs in another process on
+// the same file: what no other end has, since when, and what was counted. Package
+// telemetry gives the same to Prometheus.
+//
 // # Parts
 //
 // A replica is the state machine of one document: pure, without goroutine, clock
 // or I/O. A desk is the goroutine around one while the document is in use. A conn
-// is one connection, whoever has dialled it; a link keeps a remote connected.
+// is one connection, whoever has dialled it; a link keeps a remote connected, and its
+// outbox, which is pure as well, decides what is offered to it and when.
 // Documents that nothing happens to are in the file only: not their content, which
 // the cache bounds, nor their graph, which Options.MaxIdle does.
 package peer

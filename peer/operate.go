@@ -1,0 +1,71 @@
+package peer
+
+import (
+	"fmt"
+
+	"syncline/storage"
+)
+
+// operate carries out operations of ours: all of a round become durable together.
+func (d *desk) operate(ps []parcel) {
+	var jobs []*doing
+	for _, p := range ps {
+		if in, ok := p.in.(*doing); ok && in.take() {
+			jobs = append(jobs, in)
+		}
+	}
+	if len(jobs) == 0 {
+		return
+	}
+	lease, err := d.p.cache.Acquire(d.p.io, d.doc)
+	if err != nil {
+		for _, in := range jobs {
+			in.reply <- err
+		}
+		return
+	}
+	defer lease.Release()
+	doc := lease.Document()
+	var made []*doing
+	for _, in := range jobs {
+		now := milliseconds(d.p.o.Now())
+		c, err := doc.Do(now, in.ops...)
+		if err == nil {
+			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: newRecord(c, in.ops)}
+			if err = d.r.stageLocal(c, now, in.made.Record); err != nil {
+				err = fmt.Errorf("our own change was refused: %w", err)
+			}
+		} else if !doc.Closed() {
+			in.reply <- err
+			continue
+		}
+		made = append(made, in)
+		if err != nil {
+			d.settle(d.r.commit(nil, err))
+			d.abandon(made, err)
+			return
+		}
+	}
+	if len(made) == 0 {
+		return
+	}
+	rows, err := d.store()
+	if err != nil {
+		d.abandon(made, err)
+		return
+	}
+	for i, in := range made {
+		in.made.Row = rows[i]
+		d.pace.start(in.made.Hash, in.made.Time)
+		in.reply <- nil
+	}
+}
+
+// abandon throws the core document away: it has what is not in the journal. The
+// next to need it has it made again, under a new actor.
+func (d *desk) abandon(jobs []*doing, err error) {
+	d.p.cache.Forget(d.doc)
+	for _, in := range jobs {
+		in.reply <- err
+	}
+}
