@@ -26,6 +26,14 @@
 //   - A message of an unknown type, or with the sender id of someone else: dropped
 //     and counted.
 //
-// Rooms are state machines without I/O, clock or goroutine; a hall is the
-// goroutine around one.
+// Rooms are state machines without I/O, clock or goroutine; a hall is what lies
+// around one, with a goroutine while there is something to do. A room begins with
+// the newest part of a long document and loads all of it when an input needs that
+// (package fold). One in which nothing happens rests: what remains is who is there
+// (rest.go, halls.go).
+//
+// Who comes in is for the lobby to say (lobby.go), what a client may read and
+// write for its grant (grant.go, package access), how fast it may bring things for
+// its pace (pace.go), whether anything can be stored for the disk (disk.go). What an
+// operator sees is package operate's, asked of this one (source.go).
 package relay
