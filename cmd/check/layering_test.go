@@ -45,6 +45,7 @@ var layers = []layer{
 	{pkg: "relay/operate", may: []string{"relay/wire/...", "storage", "crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
 	{pkg: "relay", may: []string{"relay/wire/...", "relay/access", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
+	{pkg: "peer/telemetry", may: []string{"peer"}},
 	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it
 	{pkg: "bench/...", may: []string{"bench/...", "peer/...", "relay/...", "storage/...", "crdt/..."}},
