@@ -21,16 +21,7 @@ func TestADamagedDocumentIsTurnedAwayAlone(t *testing.T) {
 	first.acked(r)
 	until(t, "the room rests", func() bool { awake, asleep := s.halls.count(); return awake == 0 && asleep == 1 })
 
-	db, err := sql.Open("sqlite3", s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, q := range []string{`DROP TRIGGER journal_is_never_updated`, `UPDATE journal SET head = x'ff'`} {
-		if _, err := db.Exec(q); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.damage(t)
 	second := join(t, s.url, "second")
 	second.sync(newReplica(t, r.doc, "b"))
 	second.until("it is told", func() bool { return len(second.unavailable) == 1 && len(second.errors) == 1 })
@@ -44,4 +35,19 @@ func TestADamagedDocumentIsTurnedAwayAlone(t *testing.T) {
 		t.Errorf("who was there was told %q", first.errors)
 	}
 	second.alive()
+}
+
+// damage makes what the store keeps of every document unreadable.
+func (s *server) damage(t *testing.T) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range []string{`DROP TRIGGER journal_is_never_updated`, `UPDATE journal SET head = x'ff'`} {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"database/sql"
 	"net/http"
 	"testing"
 
@@ -49,16 +48,7 @@ func TestADamagedDocumentCanBeDeleted(t *testing.T) {
 	c.sync(r)
 	c.acked(r)
 	until(t, "the room rests", func() bool { awake, _ := s.halls.count(); return awake == 0 })
-	db, err := sql.Open("sqlite3", s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, q := range []string{`DROP TRIGGER journal_is_never_updated`, `UPDATE journal SET head = x'ff'`} {
-		if _, err := db.Exec(q); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.damage(t)
 	r.edit("k")
 	c.sync(r)
 	c.until("it is told", func() bool { return len(c.errors) == 1 })
