@@ -57,7 +57,7 @@ func (f *frame) message() (Message, error) {
 		return &Token{Route: r, Token: f.Token}, nil
 	case typeNotice:
 		return f.notice(r)
-	case typeRequest, typeSync, typeUnavailable, typeEphemeral, typeRemoteHeads:
+	case typeRequest, typeSync, typeUnavailable, typeEphemeral, typeRemoteHeads, typeDigest:
 		return f.documentMessage(r)
 	}
 	return &Unknown{Route: r, Name: f.Type}, nil
@@ -70,6 +70,8 @@ func (f *frame) documentMessage(r Route) (Message, error) {
 		return nil, err
 	}
 	switch f.Type {
+	case typeDigest:
+		return f.digest(r, doc)
 	case typeUnavailable:
 		return &Unavailable{Route: r, Document: doc}, nil
 	case typeRemoteHeads:
@@ -156,6 +158,9 @@ func (f *frame) checkCaps() error {
 	}
 	if n := max(len(f.Versions), len(f.Add), len(f.Remove), len(f.NewHeads)); n > MaxItems {
 		return fmt.Errorf("a list of %d items, more than %d", n, MaxItems)
+	}
+	if n := len(f.Heads); n > MaxDigestHeads {
+		return fmt.Errorf("%d heads, more than %d", n, MaxDigestHeads)
 	}
 	return nil
 }

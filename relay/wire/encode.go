@@ -118,6 +118,15 @@ func (m *Token) frame() (frame, error) {
 	return f, nil
 }
 
+func (m *Digest) frame() (frame, error) {
+	f := m.Route.frame(m)
+	f.DocumentID, f.Digest = m.Document.String(), m.Sum[:]
+	for i := range m.Heads {
+		f.Heads = append(f.Heads, m.Heads[i][:])
+	}
+	return f, checkDigestHeads(m.Heads)
+}
+
 func (m *Unknown) frame() (frame, error) {
 	return frame{}, errors.New("its fields are not known")
 }

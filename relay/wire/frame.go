@@ -28,6 +28,8 @@ type frame struct {
 	Hash       []byte               `cbor:"hash,omitempty"`
 	RetryAfter *number              `cbor:"retryAfterMs,omitempty"`
 	Token      string               `cbor:"token,omitempty"`
+	Heads      [][]byte             `cbor:"heads,omitempty"`
+	Digest     []byte               `cbor:"digest,omitempty"`
 	Data       []byte               `cbor:"data,omitempty"`
 }
 

@@ -22,6 +22,13 @@ const (
 	// MaxItems bounds each list and each map of a message.
 	MaxItems = 16 << 10
 
+	// MaxDigestHeads bounds the heads of a digest. A document that has more is one
+	// that many edit at this moment, and is not compared until it has come to rest.
+	MaxDigestHeads = 256
+
+	// DigestSize is the length of a digest, a SHA-256, in bytes.
+	DigestSize = 32
+
 	// maxNesting bounds how deep arrays and maps lie in each other. The
 	// protocol's own messages need four levels; the rest is for fields that we
 	// do not know and skip.

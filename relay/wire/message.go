@@ -117,6 +117,16 @@ type Notice struct {
 	Message    string
 }
 
+// Digest says what the sender reads in a document at these heads, so that an end
+// with equal heads can tell whether it reads the same. Only for Syncline ends. Heads
+// and sum are byte strings on the wire; package crdt/digest says what is summed up.
+type Digest struct {
+	Route
+	Document id.Document
+	Heads    []id.Hash // ascending, from 1 to MaxDigestHeads
+	Sum      [DigestSize]byte
+}
+
 // Token replaces the access token of a connection. Only for Syncline ends.
 type Token struct {
 	Route
@@ -142,6 +152,7 @@ const (
 	typeRemoteHeads        = "remote-heads-changed"
 	typeNotice             = "syncline-notice"
 	typeToken              = "syncline-token"
+	typeDigest             = "syncline-digest"
 )
 
 // Ends returns the peer ids of the two ends.
@@ -176,6 +187,9 @@ func (*Notice) Type() string { return typeNotice }
 
 // Type is the message's name on the wire.
 func (*Token) Type() string { return typeToken }
+
+// Type is the message's name on the wire.
+func (*Digest) Type() string { return typeDigest }
 
 // Type is the message's name on the wire.
 func (m *Unknown) Type() string { return m.Name }

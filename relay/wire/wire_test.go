@@ -153,6 +153,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{"ephemeral without data", on("ephemeral", "a5", "'count", "01", "'sessionId", "'s"), "data is empty"},
 		{"ephemeral without count", on("ephemeral", "a5", "'data", "4101", "'sessionId", "'s"), "no count"},
 		{"ephemeral without session", on("ephemeral", "a5", "'data", "4101", "'count", "01"), "no sessionId"},
+		{"a digest without heads", on("syncline-digest", "a4", "'digest", "5820"+strings.Repeat("11", 32)), "no heads"},
+		{"a short digest", on("syncline-digest", "a5", "'heads", "815820"+strings.Repeat("11", 32), "'digest", "4101"), "digest has 1 bytes"},
+		{"no digest", on("syncline-digest", "a4", "'heads", "815820"+strings.Repeat("11", 32)), "digest has 0 bytes"},
+		{"a short head", on("syncline-digest", "a5", "'heads", "814101", "'digest", "5820"+strings.Repeat("11", 32)), "a head has 1 bytes"},
+		{"a head twice", on("syncline-digest", "a5", "'heads", "825820"+strings.Repeat("11", 32)+"5820"+strings.Repeat("11", 32), "'digest", "5820"+strings.Repeat("11", 32)), "named twice"},
+		{"too many heads", on("syncline-digest", "a5", "'heads", "990101"+strings.Repeat("40", 257), "'digest", "5820"+strings.Repeat("11", 32)), "more than 256"},
+		{"heads that are texts", on("syncline-digest", "a5", "'heads", "81", "'h", "'digest", "5820"+strings.Repeat("11", 32)), "heads"},
 		{"a negative count", on("ephemeral", "a6", "'data", "4101", "'sessionId", "'s", "'count", "20"), "whole number"},
 		{"a broken count", on("ephemeral", "a6", "'data", "4101", "'sessionId", "'s", "'count", "fb3ff8000000000000"), "whole number"},
 		{"a count that is no number", on("ephemeral", "a6", "'data", "4101", "'sessionId", "'s", "'count", "fb7ff8000000000000"), "whole number"},
@@ -187,6 +194,7 @@ func everyMessage(t testing.TB) []Message {
 		&Notice{Route: r, Code: NoticeRejectedChange, Document: doc, Hash: id.Hash{1}, RetryAfter: time.Second, Message: "no"},
 		&Notice{Route: r, Code: NoticeDraining, Message: "bye"},
 		&Token{Route: r, Token: "secret"},
+		&Digest{Route: r, Document: doc, Heads: []id.Hash{{1}, {2}}, Sum: [DigestSize]byte{3}},
 	}
 }
 
@@ -218,6 +226,9 @@ func TestEncodeWritesTheseBytes(t *testing.T) {
 				"'isEphemeral", "f4", "'syncline", "01", "'selectedProtocolVersion", "'1"}},
 		{&Sync{Route: r, Document: doc, Data: []byte{0x43}},
 			[]string{"a5", "'type", "'sync", "'senderId", "'s", "'targetId", "'p", "'documentId", "'" + docID, "'data", "4143"}},
+		{&Digest{Route: r, Document: doc, Heads: []id.Hash{{1}}, Sum: [DigestSize]byte{2}},
+			[]string{"a6", "'type", "'syncline-digest", "'senderId", "'s", "'targetId", "'p", "'documentId", "'" + docID,
+				"'heads", "81582001" + strings.Repeat("00", 31), "'digest", "582002" + strings.Repeat("00", 31)}},
 		{&Ephemeral{Route: r, Document: doc, Count: 5_000_000_000, SessionID: "abc", Data: []byte{1}},
 			[]string{"a7", "'type", "'ephemeral", "'senderId", "'s", "'targetId", "'p", "'documentId", "'" + docID,
 				"'count", "fb41f2a05f20000000", "'sessionId", "'abc", "'data", "4101"}},
@@ -242,6 +253,9 @@ func TestEncodeRefuses(t *testing.T) {
 		"a count beyond 2^53":  &Ephemeral{Route: r, Document: doc, SessionID: "s", Count: 1 << 60, Data: []byte{1}},
 		"a long peer id":       &Unavailable{Route: Route{SenderID: strings.Repeat("x", MaxName+1)}, Document: doc},
 		"an unknown message":   &Unknown{Route: r, Name: "gossip"},
+		"a digest of nothing":  &Digest{Route: r, Document: doc},
+		"heads in disorder":    &Digest{Route: r, Document: doc, Heads: []id.Hash{{2}, {1}}},
+		"too many heads":       &Digest{Route: r, Document: doc, Heads: make([]id.Hash, MaxDigestHeads+1)},
 	} {
 		if frame, err := Encode(m); !errors.Is(err, ErrEncode) {
 			t.Errorf("%s: have %x, %v; want ErrEncode", name, frame, err)
