@@ -14,9 +14,9 @@ import (
 	"github.com/coder/websocket"
 
 	"syncline/crdt/id"
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 )
 
 // issuer makes the tokens of a test, and what checks them.

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"syncline/crdt/id"
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 )
 

@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 )
 

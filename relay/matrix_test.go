@@ -10,8 +10,8 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/crdt/session"
-	"syncline/relay/access"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 )
 
 // cell is one trial of the access matrix: somebody, connected, sends one message

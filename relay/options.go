@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"syncline/crdt/graph"
-	"syncline/relay/access"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/storage"
 )
 

@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"syncline/crdt/id"
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/admin"
 )
 

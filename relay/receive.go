@@ -8,9 +8,9 @@ import (
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 	"syncline/crdt/session"
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 )
 

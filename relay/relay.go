@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"syncline/crdt/id"
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 	"syncline/storage"
 	"syncline/storage/fold"

@@ -7,9 +7,9 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/crdt/session"
-	"syncline/relay/access"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 )
 
 // TestWhoMayOnlyReadGoesOnReading has changes of its own refused, once by a notice

@@ -41,10 +41,10 @@ var layers = []layer{
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
 	{pkg: "relay/wire/socket", may: []string{"relay/wire"}},
 	{pkg: "relay/wire/admin", may: []string{"storage", "crdt/id"}},
-	{pkg: "relay/access", may: []string{"relay/wire", "crdt/id"}},
+	{pkg: "relay/wire/access", may: []string{"relay/wire", "crdt/id"}},
 	{pkg: "relay/operate", may: []string{"relay/wire/...", "storage", "crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
-	{pkg: "relay", may: []string{"relay/wire/...", "relay/access", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
+	{pkg: "relay", may: []string{"relay/wire/...", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
 	{pkg: "peer/telemetry", may: []string{"peer"}},
 	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it

@@ -19,8 +19,8 @@ import (
 
 	"syncline/crdt/graph"
 	"syncline/relay"
-	"syncline/relay/access"
 	"syncline/relay/operate"
+	"syncline/relay/wire/access"
 	"syncline/storage"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"syncline/relay/access"
+	"syncline/relay/wire/access"
 )
 
 func tokenCommand() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncline/crdt/id"
-	"syncline/relay/access"
+	"syncline/relay/wire/access"
 )
 
 func tokenInspectCommand() *cobra.Command {

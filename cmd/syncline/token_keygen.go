@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"syncline/relay/access"
+	"syncline/relay/wire/access"
 )
 
 func tokenKeygenCommand() *cobra.Command {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"syncline/crdt/id"
-	"syncline/relay/access"
+	"syncline/relay/wire/access"
 )
 
 // newKey makes a key and its JWKS.

@@ -75,7 +75,7 @@ type Verifier struct {
 func New(o Options) (*Verifier, error) {
 	switch {
 	case o.Audience == "":
-		return nil, errors.New("access: no audience: say which aud tokens for this relay have")
+		return nil, errors.New("access: no audience: say which aud tokens for this server have")
 	case (o.KeyFile == "") == (o.JWKSURL == ""):
 		return nil, errors.New("access: keys for access tokens come from either a file or a URL: name one of them")
 	}

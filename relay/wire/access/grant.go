@@ -64,7 +64,7 @@ type Grant struct {
 	prefixes []Rule // shorter than an id
 }
 
-// Open is the grant of everybody at a relay without access control: all documents,
+// Open is the grant of everybody at a server without access control: all documents,
 // for ever. It does not open the admin pages, which know loopback by themselves.
 func Open() Grant {
 	return Grant{prefixes: []Rule{{Access: Write}}}

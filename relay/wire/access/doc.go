@@ -1,8 +1,9 @@
-// Package access says who may do what at a relay: it checks access tokens, finds
-// them in a request, and decides about the origins of pages and the admin pages.
-// It stands before the handshake (the origin, the token) and beside each document
-// (what its Grant says); it neither opens nor closes a connection, and each of its
-// errors says with which code to close one.
+// Package access says who may do what at a server of the protocol, which is a relay
+// or a peer that listens: it checks access tokens, finds them in a request, and
+// decides about the origins of pages and the admin pages. It stands before the
+// handshake (the origin, the token) and beside each document (what its Grant says);
+// it neither opens nor closes a connection, and each of its errors says with which
+// code to close one.
 //
 // # Tokens
 //
@@ -15,8 +16,8 @@
 //
 //	sub       the account: 1 to 256 bytes of printable characters
 //	exp       required; to the second, without leeway
-//	aud       required; has to have the relay's audience, alone or in a list
-//	iss       has to be the relay's issuer, if that is configured
+//	aud       required; has to have the server's audience, alone or in a list
+//	iss       has to be the server's issuer, if that is configured
 //	nbf, iat  if there, not further ahead than the leeway
 //	syncline  required; what the token grants, and nothing else:
 //

@@ -129,7 +129,7 @@ func (k *SigningKey) AddTo(jwks []byte) ([]byte, error) {
 	return append(out, '\n'), err
 }
 
-// Sign makes a token. Claims that a relay would refuse are refused here, with the
+// Sign makes a token. Claims that a server would refuse are refused here, with the
 // reason that it would give.
 func (k *SigningKey) Sign(c Claims) (string, error) {
 	payload, err := json.Marshal(c)
@@ -137,7 +137,7 @@ func (k *SigningKey) Sign(c Claims) (string, error) {
 		return "", err
 	}
 	if _, err := parseClaims(payload); err != nil {
-		return "", fmt.Errorf("a relay would refuse the token: %w", err)
+		return "", fmt.Errorf("a server would refuse the token: %w", err)
 	}
 	header, err := json.Marshal(map[string]string{"alg": k.Algorithm(), "kid": k.Name(), "typ": "JWT"})
 	if err != nil {

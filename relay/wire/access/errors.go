@@ -8,7 +8,7 @@ import (
 
 // The classes of errors. What follows the class in an error's text says why, in
 // words that may go to the client: they quote nothing of a token, and name neither
-// files nor addresses of the relay.
+// files nor addresses of the server.
 var (
 	// ErrUnauthorised: no token, or one that will never be accepted.
 	ErrUnauthorised = errors.New("unauthorised")
