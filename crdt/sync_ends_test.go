@@ -91,7 +91,7 @@ func (e *ourEnd) stage(c *chunk.Change) error {
 		switch {
 		case errors.Is(err, graph.ErrKnown):
 		case errors.As(err, &missing):
-			if out := e.orphans.Hold(c, "", missing.Missing); len(out) > 0 {
+			if out := e.orphans.Hold(c, graph.Sender{}, missing.Missing); len(out) > 0 {
 				return fmt.Errorf("%d orphans gave way", len(out))
 			}
 		case err != nil:

@@ -259,12 +259,12 @@ func (a *again) issue(s *standIn, n int, m graph.Meta) error {
 	case g.Unpublished() >= againChanges || a.bytes >= againBytes:
 		return errStaged
 	default:
-		ready := a.r.stageOne(staged{change: moved, origin: originLocal, record: newRecord(moved, nil)})
+		node = g.Nodes() + g.Unpublished()
+		a.r.intake.Take(moved, graph.Sender{Name: originLocal})
 		if !g.Contains(moved.Hash) {
 			return nil // it was reported
 		}
-		node = g.Nodes() + g.Unpublished() - 1
-		a.r.stageReady(ready)
+		a.r.keep(moved.Hash, kept{ops: newRecord(moved, nil)})
 		a.issued, a.left, a.bytes = a.issued+1, a.left+moves.Left(), a.bytes+len(moved.Raw())
 		if moves.Left() > 0 {
 			a.r.do(say{text: "operations could not be issued again: what they work on is not in the document any more", hash: m.Hash,

@@ -12,7 +12,9 @@ import (
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
 	"syncline/crdt/id"
+	"syncline/crdt/intake"
 	"syncline/storage"
 )
 
@@ -136,8 +138,8 @@ func TestWhatWasNotIssuedBeforeADeathIsByTheNextStart(t *testing.T) {
 		// First the twins alone, then with a part of what is issued again.
 		have := slices.Concat(apart, again[:n])
 		for _, x := range have {
-			s := staged{change: x, origin: originImport}
-			if _, err := store.Append(bounded(t), storage.Batch{Entries: []storage.Entry{s.entry(c.doc)}}); err != nil {
+			s := intake.Staged{Change: x, From: graph.Sender{Name: originImport}}
+			if _, err := store.Append(bounded(t), storage.Batch{Entries: []storage.Entry{entry(c.doc, &s, kept{})}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -380,7 +382,7 @@ func TestADiskThatFailsWhileChangesAreIssuedAgain(t *testing.T) {
 	// A round that cannot be stored leaves nothing behind; the next makes it good.
 	err := d.p.ask(bounded(t), c.doc, func(k *desk) error {
 		for _, x := range apart[2:] {
-			k.r.stage(x, nil)
+			k.r.intake.Take(x, graph.Sender{Name: originImport})
 		}
 		if _, err := k.store(); err != nil {
 			return err
@@ -391,8 +393,8 @@ func TestADiskThatFailsWhileChangesAreIssuedAgain(t *testing.T) {
 		if _, err := k.again.step(); err != nil {
 			return err
 		}
-		if len(k.r.staged) != 2 {
-			return fmt.Errorf("%d changes staged", len(k.r.staged))
+		if n := len(k.r.intake.Staged()); n != 2 {
+			return fmt.Errorf("%d changes staged", n)
 		}
 		k.settle(k.r.commit(nil, storage.ErrFull))
 		k.again.forget()

@@ -237,9 +237,9 @@ func (d *desk) round(ps []parcel) (over bool) {
 			parking = true
 		case *importing:
 			if in.take() {
-				before := len(d.r.staged)
+				before := len(d.r.intake.Staged())
 				d.r.take(imported{in.changes})
-				in.added = len(d.r.staged) - before
+				in.added = len(d.r.intake.Staged()) - before
 				imports = append(imports, in)
 			}
 		case message, unavailable, written, leave, save:
@@ -314,7 +314,7 @@ func (d *desk) issueAgain() {
 			d.log.Error("changes in quarantine not issued again", "err", err)
 			d.r.contested = true
 		}
-		if len(d.r.staged) > 0 {
+		if len(d.r.intake.Staged()) > 0 {
 			if _, storeErr := d.store(); storeErr != nil {
 				err = storeErr // it is in the log
 				d.again.forget()

@@ -305,7 +305,7 @@ func (d *desk) takeElsewhere(in stored) error {
 		d.p.cache.Forget(d.doc) // there are twins: made anew from what stands
 	}
 	if d.r.orphans.Len() > 0 {
-		d.r.wake(in.metas)
+		d.r.intake.Wake(in.metas)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (d *desk) operate(ps []parcel) {
 		c, err := doc.Do(now, in.ops...)
 		if err == nil {
 			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: newRecord(c, in.ops)}
-			if err = d.r.stageLocal(c, now, in.made.Record); err != nil {
+			if err = d.r.stageLocal(c, kept{now, in.made.Record}); err != nil {
 				err = fmt.Errorf("our own change was refused: %w", err)
 			}
 		} else if !doc.Closed() {

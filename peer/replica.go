@@ -3,10 +3,10 @@ package peer
 import (
 	"slices"
 
-	"syncline/crdt/check"
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
+	"syncline/crdt/intake"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
 	"syncline/storage"
@@ -25,19 +25,19 @@ const sendBudget = 8 << 20
 // (desk), or by a simulation.
 type replica struct {
 	doc     id.Document
-	graph   *graph.Graph
-	orphans *graph.Orphans
+	intake  *intake.Intake
+	graph   *graph.Graph   // of the intake
+	orphans *graph.Orphans // of the intake
 	bodies  *session.Recent
-	checker *check.Checker
 
 	members map[connID]*member
 	order   []*member // as they came, so that equal inputs give equal effects
 
 	// Of the present round.
-	staged []staged
-	heard  []message
-	grown  bool // changes came that sessions have not been told of
-	out    []effect
+	records map[id.Hash]kept // of our own changes among those staged
+	heard   []message
+	grown   bool // changes came that sessions have not been told of
+	out     []effect
 
 	contested bool // twins have altered what stands since it was last looked at
 }
@@ -182,12 +182,13 @@ type (
 )
 
 func newReplica(doc id.Document, g *graph.Graph, bodies session.Source) *replica {
-	recent := session.NewRecent(bodies)
-	return &replica{
-		doc: doc, graph: g, orphans: graph.NewOrphans(graph.OrphanLimits{}),
-		bodies: recent, checker: check.New(g, recent), members: make(map[connID]*member),
+	r := &replica{
+		doc: doc, graph: g, bodies: session.NewRecent(bodies), members: make(map[connID]*member),
 		contested: g.Nodes() > g.Len(),
 	}
+	r.intake = intake.New(g, r.bodies, graph.OrphanLimits{}, r)
+	r.orphans = r.intake.Orphans()
+	return r
 }
 
 // take takes one input.
@@ -221,7 +222,7 @@ func (r *replica) take(in input) {
 		r.takeStored(in)
 	case imported:
 		for _, c := range in.changes {
-			r.stage(c, nil)
+			r.intake.Take(c, graph.Sender{Name: originImport})
 		}
 	}
 }
@@ -258,7 +259,7 @@ func (r *replica) takeMessage(m *member, in message) {
 		return
 	}
 	for _, c := range in.changes {
-		r.stage(c, m)
+		r.intake.Take(c, m.sender())
 	}
 	r.heard = append(r.heard, in)
 }
@@ -275,28 +276,15 @@ func (r *replica) takeLeave(conn connID) {
 
 // batch returns what is to be stored in this round, if anything.
 func (r *replica) batch() (b storage.Batch, ok bool) {
-	if len(r.staged) == 0 {
+	staged := r.intake.Staged()
+	if len(staged) == 0 {
 		return b, false
 	}
-	b.Entries = make([]storage.Entry, len(r.staged))
-	heads := make(map[id.Hash]struct{})
-	for _, h := range r.graph.Heads() {
-		heads[h] = struct{}{}
+	b.Entries = make([]storage.Entry, len(staged))
+	for i := range staged {
+		b.Entries[i] = entry(r.doc, &staged[i], r.records[staged[i].Change.Hash])
 	}
-	for i := range r.staged {
-		b.Entries[i] = r.staged[i].entry(r.doc)
-		c := r.staged[i].change
-		for _, d := range c.Deps {
-			delete(heads, d)
-		}
-		heads[c.Hash] = struct{}{}
-	}
-	list := make([]id.Hash, 0, len(heads))
-	for h := range heads {
-		list = append(list, h)
-	}
-	id.SortHashes(list)
-	b.Heads = map[id.Document][]id.Hash{r.doc: list}
+	b.Heads = map[id.Document][]id.Hash{r.doc: r.intake.Heads()}
 	return b, true
 }
 
@@ -320,8 +308,9 @@ type journaled struct {
 // stored because of err. There is a round without a batch, too.
 func (r *replica) commit(rows []int64, err error) (res result) {
 	if err != nil {
-		r.unstage(err)
-	} else if len(r.staged) > 0 {
+		r.intake.Unstage(err)
+		r.do(say{text: "changes not stored", err: err})
+	} else if len(r.intake.Staged()) > 0 {
 		res = r.publish(rows)
 	}
 	for _, in := range r.heard {
@@ -331,9 +320,8 @@ func (r *replica) commit(rows []int64, err error) (res result) {
 	}
 	r.speak()
 	res.grown = r.grown
-	r.staged, r.heard, r.grown = nil, nil, false
-	r.checker.Settle()
-	r.bodies.Forget()
+	r.records, r.heard, r.grown = nil, nil, false
+	r.intake.Settle()
 	return res
 }
 

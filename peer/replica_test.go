@@ -242,7 +242,7 @@ func (p *simPeer) edit() {
 	if err != nil {
 		p.s.t.Fatal(err)
 	}
-	if err := p.r.stageLocal(c, time.Time{}, nil); err != nil {
+	if err := p.r.stageLocal(c, kept{at: time.Time{}}); err != nil {
 		p.s.t.Fatal(err)
 	}
 	p.s.note("%s edits: %.8s", p.name, c.Hash)

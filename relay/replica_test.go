@@ -79,7 +79,7 @@ func (r *replica) take(c *chunk.Change) {
 		return
 	}
 	if missing, ok := errors.AsType[*graph.MissingError](err); ok {
-		r.orphans.Hold(c, "", missing.Missing)
+		r.orphans.Hold(c, graph.Sender{}, missing.Missing)
 		return
 	}
 	if err != nil {

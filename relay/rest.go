@@ -55,7 +55,7 @@ func (at *resting) leave(c *conn) bool {
 
 // rest returns what remains of the room, if it can rest.
 func (r *room) rest(conns map[connID]*conn) (at resting, ok bool) {
-	if r.orphans.Len() > 0 || len(r.order) == 0 || len(r.staged)+len(r.heard)+len(r.out) > 0 {
+	if r.orphans.Len() > 0 || len(r.order) == 0 || len(r.intake.Staged())+len(r.heard)+len(r.out) > 0 {
 		return at, false
 	}
 	at.row = r.lastRow()

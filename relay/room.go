@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"syncline/crdt/check"
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
+	"syncline/crdt/intake"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
 	"syncline/storage"
@@ -26,10 +26,10 @@ const sendBudget = 8 << 20
 // driven by one goroutine, or by a simulation.
 type room struct {
 	doc     id.Document
-	graph   *graph.Graph // shallow until an input needs all of it
-	orphans *graph.Orphans
+	intake  *intake.Intake
+	graph   *graph.Graph   // of the intake; shallow until an input needs all of it
+	orphans *graph.Orphans // of the intake
 	bodies  bodies
-	checker *check.Checker // nil while graph is shallow
 	fan     session.Fanout
 	budget  int // bytes of changes in one message; sendBudget but in tests
 
@@ -39,19 +39,17 @@ type room struct {
 	remotes   map[string]wire.RemoteHead // by storage id
 
 	// Of the present round.
-	staged []staged
-	heard  []message
-	said   []*member // who is to be answered
-	grown  bool      // changes came that sessions have not been told of
-	out    []effect
+	heard []message
+	said  []*member // who is to be answered
+	grown bool      // changes came that sessions have not been told of
+	out   []effect
 }
 
 // bodies are the changes of the document, and those of the present round before
 // anybody has to read them.
 type bodies interface {
+	intake.Bodies
 	session.Packer
-	Add(row int64, body []byte) // until Forget; the body must not be modified
-	Forget()
 }
 
 // member is one connection in a room.
@@ -180,22 +178,20 @@ type (
 func newRoom(doc id.Document, g *graph.Graph, b bodies, orphans graph.OrphanLimits) *room {
 	r := &room{
 		doc:     doc,
-		orphans: graph.NewOrphans(orphans),
 		bodies:  b,
 		budget:  sendBudget,
 		members: make(map[connID]*member),
 	}
-	r.use(g)
+	r.intake = intake.New(g, b, orphans, r)
+	r.graph, r.orphans = g, r.intake.Orphans()
 	return r
 }
 
 // use has the room go on over a graph of the same document.
 func (r *room) use(g *graph.Graph) {
 	r.graph = g
+	r.intake.Use(g)
 	r.fan.Reset()
-	if !g.IsShallow() {
-		r.checker = check.New(g, r.bodies)
-	}
 	for _, m := range r.order {
 		if m.session != nil {
 			m.session.Deepen(g)
@@ -282,7 +278,7 @@ func (r *room) stageAll(m *member, changes []*chunk.Change) {
 		if m.readOnly {
 			r.decline(m, c.Hash)
 		} else {
-			r.stage(c, m)
+			r.intake.Take(c, m.sender())
 		}
 	}
 }
@@ -315,28 +311,15 @@ func (r *room) takeLeave(conn connID) {
 
 // batch returns what is to be stored in this round, if anything.
 func (r *room) batch() (b storage.Batch, ok bool) {
-	if len(r.staged) == 0 {
+	staged := r.intake.Staged()
+	if len(staged) == 0 {
 		return b, false
 	}
-	b.Entries = make([]storage.Entry, len(r.staged))
-	heads := make(map[id.Hash]struct{})
-	for _, h := range r.graph.Heads() {
-		heads[h] = struct{}{}
+	b.Entries = make([]storage.Entry, len(staged))
+	for i := range staged {
+		b.Entries[i] = r.entry(&staged[i])
 	}
-	for i := range r.staged {
-		b.Entries[i] = r.staged[i].entry(r.doc)
-		c := r.staged[i].change
-		for _, d := range c.Deps {
-			delete(heads, d)
-		}
-		heads[c.Hash] = struct{}{}
-	}
-	list := make([]id.Hash, 0, len(heads))
-	for h := range heads {
-		list = append(list, h)
-	}
-	id.SortHashes(list)
-	b.Heads = map[id.Document][]id.Hash{r.doc: list}
+	b.Heads = map[id.Document][]id.Hash{r.doc: r.intake.Heads()}
 	return b, true
 }
 
@@ -344,9 +327,11 @@ func (r *room) batch() (b storage.Batch, ok bool) {
 // stored because of err. There is a round without a batch, too.
 func (r *room) commit(rows []int64, err error) {
 	if err != nil {
-		r.unstage(err)
-	} else if len(r.staged) > 0 {
-		r.publish(rows)
+		r.intake.Unstage(err)
+		r.do(report{text: "changes not stored", err: err})
+	} else if len(r.intake.Staged()) > 0 {
+		r.noteTwins(r.intake.Publish(rows))
+		r.grown = true
 	}
 	for _, in := range r.heard {
 		if m := r.members[in.conn]; m != nil && !m.barred {
@@ -355,14 +340,10 @@ func (r *room) commit(rows []int64, err error) {
 	}
 	r.speak()
 	r.fan.Settle()
-	if r.checker != nil && len(r.staged) > 0 {
-		r.checker.Settle()
-	}
-	clear(r.staged)
+	r.intake.Settle()
 	clear(r.heard)
 	clear(r.said)
-	r.staged, r.heard, r.said, r.grown = r.staged[:0], r.heard[:0], r.said[:0], false
-	r.bodies.Forget()
+	r.heard, r.said, r.grown = r.heard[:0], r.said[:0], false
 }
 
 // effects returns what is to be done, in order, and forgets it.

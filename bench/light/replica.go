@@ -239,7 +239,7 @@ func (r *Replica) take(c *chunk.Change, upTo map[int]int) error {
 		return nil
 	}
 	if missing, ok := errors.AsType[*graph.MissingError](err); ok {
-		r.orphans.Hold(c, "", missing.Missing)
+		r.orphans.Hold(c, graph.Sender{}, missing.Missing)
 		return nil
 	}
 	if err != nil {

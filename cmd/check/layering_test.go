@@ -34,6 +34,7 @@ var layers = []layer{
 	{pkg: "crdt/chunk", pure: true, may: []string{"crdt/id"}},
 	{pkg: "crdt/graph", pure: true, may: []string{"crdt/id", "crdt/chunk"}},
 	{pkg: "crdt/check", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
+	{pkg: "crdt/intake", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph", "crdt/check"}},
 	{pkg: "crdt/session", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "crdt", may: []string{"crdt/..."}},
 	{pkg: "storage/fold", may: []string{"storage", "crdt/id", "crdt/chunk", "crdt/graph"}},
@@ -44,7 +45,7 @@ var layers = []layer{
 	{pkg: "relay/wire/access", may: []string{"relay/wire", "crdt/id"}},
 	{pkg: "relay/operate", may: []string{"relay/wire/...", "storage", "crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
-	{pkg: "relay", may: []string{"relay/wire/...", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
+	{pkg: "relay", may: []string{"relay/wire/...", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/intake", "crdt/session"}},
 	{pkg: "peer/telemetry", may: []string{"peer"}},
 	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it

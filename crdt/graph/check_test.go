@@ -167,7 +167,7 @@ func TestOrphansCome(t *testing.T) {
 				err := g.Check(c)
 				var missing *MissingError
 				if errors.As(err, &missing) {
-					if out := o.Hold(c, "x", missing.Missing); out != nil {
+					if out := o.Hold(c, Sender{Name: "x"}, missing.Missing); out != nil {
 						t.Fatal("evicted")
 					}
 					for _, h := range o.MissingFrom(g, []id.Hash{c.Hash}, 100) {
@@ -198,8 +198,8 @@ func TestOrphansAreBounded(t *testing.T) {
 	for i := range 5 {
 		c := change(t, chunk.Header{Actor: "aa", Seq: uint64(i + 2), StartOp: 9, Deps: []id.Hash{{byte(i)}}})
 		all = append(all, c)
-		evicted := o.Hold(c, "x", c.Deps)
-		if i < 3 && evicted != nil || i >= 3 && (len(evicted) != 1 || evicted[0].Change != all[i-3] || evicted[0].From != "x") {
+		evicted := o.Hold(c, Sender{Name: "x"}, c.Deps)
+		if i < 3 && evicted != nil || i >= 3 && (len(evicted) != 1 || evicted[0].Change != all[i-3] || evicted[0].From.Name != "x") {
 			t.Fatalf("orphan %d: evicted %v", i, evicted)
 		}
 	}
@@ -207,7 +207,7 @@ func TestOrphansAreBounded(t *testing.T) {
 		t.Errorf("missing: %v", got)
 	}
 	child := change(t, chunk.Header{Actor: "bb", Seq: 1, StartOp: 10, Deps: []id.Hash{all[4].Hash}})
-	o.Hold(child, "y", child.Deps)
+	o.Hold(child, Sender{Name: "y"}, child.Deps)
 	dropped := o.Refuse(id.Hash{4})
 	if len(dropped) != 2 || o.Len() != 1 || !o.Refused(child.Hash) {
 		t.Errorf("refused: %v, %d left", dropped, o.Len())
@@ -222,7 +222,7 @@ func TestOrphansAreBounded(t *testing.T) {
 		t.Errorf("%d refused changes are remembered", len(o.refused))
 	}
 	small := NewOrphans(OrphanLimits{Bytes: 1})
-	if evicted := small.Hold(child, "y", child.Deps); len(evicted) != 1 || small.Bytes() != 0 {
+	if evicted := small.Hold(child, Sender{Name: "y"}, child.Deps); len(evicted) != 1 || small.Bytes() != 0 {
 		t.Errorf("an orphan larger than the pool: %v", evicted)
 	}
 }

@@ -29,10 +29,16 @@ type OrphanLimits struct {
 	Bytes int // of memory, by estimate
 }
 
+// Sender is who a change came from.
+type Sender struct {
+	Conn uint64 // the number of its connection; 0: it came by none
+	Name string // what the journal calls it
+}
+
 // Orphan is a change that waits for its deps, and who sent it.
 type Orphan struct {
 	Change *chunk.Change
-	From   string
+	From   Sender
 }
 
 // Orphans holds changes of one document whose deps have not all come. They are in
@@ -77,7 +83,7 @@ func (o *Orphans) Has(h id.Hash) bool { return o.held[h] != nil }
 
 // Hold keeps a change until the missing ones, which a *MissingError lists, have
 // come. It returns the changes that had to give way, which may be this one.
-func (o *Orphans) Hold(c *chunk.Change, from string, missing []id.Hash) (evicted []Orphan) {
+func (o *Orphans) Hold(c *chunk.Change, from Sender, missing []id.Hash) (evicted []Orphan) {
 	if len(missing) == 0 || o.Has(c.Hash) {
 		return nil
 	}

@@ -114,7 +114,7 @@ func (e *end) take(cs ...*chunk.Change) {
 		switch {
 		case errors.Is(err, graph.ErrKnown):
 		case errors.As(err, &missing):
-			if evicted := e.orphans.Hold(c, "", missing.Missing); len(evicted) > 0 {
+			if evicted := e.orphans.Hold(c, graph.Sender{}, missing.Missing); len(evicted) > 0 {
 				e.t.Fatal("an orphan was evicted")
 			}
 		case err != nil:
