@@ -65,5 +65,5 @@ func ExampleParseFields() {
 		return
 	}
 	fmt.Printf("%T %T %T %T\n", fields["title"], fields["n"], fields["share"], fields["likes"])
-	// Output: string int64 float64 crdt.Counter
+	// Output: string int64 float64 value.Counter
 }

@@ -1,4 +1,4 @@
-package crdt
+package value
 
 import (
 	"encoding/base64"
@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"syncline/crdt/digest"
 )
 
 // AppendJSON appends a value of a document as JSON, as JSON.stringify would
@@ -16,7 +18,7 @@ import (
 // 2006-01-02T15:04:05.000Z, counters as numbers, NaN and infinities as null.
 // Bytes are base64. Equal documents give equal JSON.
 //
-// The kinds of numbers are not told apart; Operation keeps them in its JSON.
+// The kinds of numbers are not told apart; [AppendTyped] keeps them.
 func AppendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case bool:
@@ -105,7 +107,7 @@ func appendFloat(b []byte, f float64) []byte {
 // with a sign and six, and what Date cannot hold as null.
 func appendTime(b []byte, t time.Time) []byte {
 	ms := t.UnixMilli()
-	if ms > maxMillis || ms < -maxMillis {
+	if ms > digest.MaxMillis || ms < -digest.MaxMillis {
 		return append(b, "null"...)
 	}
 	t = time.UnixMilli(ms).UTC()
