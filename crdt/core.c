@@ -119,6 +119,27 @@ core_out core_apply(core_doc *d, const uint8_t *bytes, size_t len, const uint8_t
   return out;
 }
 
+core_out core_changes(core_doc *d, const uint8_t *heads, size_t nheads) {
+  core_out out = {0};
+  past then;
+  out.status = core_past(d, heads, nheads, &then);
+  if (out.status != CORE_OK) return out;
+  AMresult *r = AMgetChanges(d->doc, past_items(&then));
+  buffer b = {0};
+  if (AMresultStatus(r) != 0) core_fail(&out, r);
+  AMitems items = AMresultItems(r);
+  AMchange *change;
+  for (AMitem *i; out.status == CORE_OK && (i = AMitemsNext(&items, 1));) {
+    if (!AMitemToChange(i, &change)) continue;
+    AMbyteSpan raw = AMchangeRawBytes(change);
+    put_bytes(&b, raw.src, raw.count);
+  }
+  AMresultFree(r);
+  if (then.result) AMresultFree(then.result);
+  if (out.status == CORE_OK) finish(&out, &b);
+  return out;
+}
+
 core_out core_knows(core_doc *d, const uint8_t *hashes, size_t n) {
   core_out out = {.n = 1};
   for (size_t i = 0; i < n && out.n; i++) out.n = has_change(d, hashes + 32 * i, NULL);

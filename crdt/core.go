@@ -80,6 +80,30 @@ func (c *core) conflicts(path []byte, heads []id.Hash) outcome {
 	return outcomeOf(C.core_conflicts(c.doc, bytesOf(path), hashesOf(heads), C.size_t(len(heads))))
 }
 
+func (c *core) keys(path []byte, heads []id.Hash) outcome {
+	return outcomeOf(C.core_keys(c.doc, bytesOf(path), hashesOf(heads), C.size_t(len(heads))))
+}
+
+// choose reads entities; see core_select.
+func (c *core) choose(places []byte, heads []id.Hash, all bool, enough int) outcome {
+	several := C.int(0)
+	if all {
+		several = 1
+	}
+	return outcomeOf(C.core_select(c.doc, bytesOf(places), C.size_t(len(places)), hashesOf(heads), C.size_t(len(heads)), several, C.size_t(enough)))
+}
+
+// fork copies the document as it was. The copy is closed like any other.
+func (c *core) fork(heads []id.Hash) (*core, outcome) {
+	var copied *C.core_doc
+	out := outcomeOf(C.core_fork(c.doc, hashesOf(heads), C.size_t(len(heads)), &copied))
+	return &core{copied}, out
+}
+
+func (c *core) changes(heads []id.Hash) outcome {
+	return outcomeOf(C.core_changes(c.doc, hashesOf(heads), C.size_t(len(heads))))
+}
+
 func (c *core) knows(hashes []id.Hash) bool {
 	return C.core_knows(c.doc, hashesOf(hashes), C.size_t(len(hashes))).n == 1
 }

@@ -34,6 +34,8 @@ enum {
  *   list  u32 count, then the values
  *   text, string, bytes  u32 length, bytes
  *   unknown  type code, u32 length, bytes
+ *   several  u32 count, then each u64 counter, u32 length and bytes of the
+ *            actor, value; the last one has won
  *   the numbers  8 bytes */
 enum {
   VALUE_NULL = 0,
@@ -50,6 +52,8 @@ enum {
   VALUE_MAP,
   VALUE_LIST,
   VALUE_UNKNOWN,
+  VALUE_ABSENT,  /* of core_select: nothing is there */
+  VALUE_SEVERAL, /* what concurrent changes have put at one place */
 };
 
 /* Instructions of a batch: u8 instruction, u32 index of the operation, path,
@@ -99,9 +103,26 @@ core_out core_do(core_doc *doc, const uint8_t *batch, size_t len, const uint8_t 
 /* core_read writes the value at a path as it is (nheads 0) or was at heads. */
 core_out core_read(core_doc *doc, const uint8_t *path, const uint8_t *heads, size_t nheads);
 
-/* core_conflicts writes all values at a path: u32 count, then each u64 counter,
- * u32 length and bytes of the actor, value. */
+/* core_conflicts writes all values at a path, as VALUE_SEVERAL without its tag. */
 core_out core_conflicts(core_doc *doc, const uint8_t *path, const uint8_t *heads, size_t nheads);
+
+/* core_keys writes the keys of the map at a path: u32 count, then each. */
+core_out core_keys(core_doc *doc, const uint8_t *path, const uint8_t *heads, size_t nheads);
+
+/* core_select writes entities one after the other, each a value or VALUE_ABSENT.
+ * places are their collections and ids in turn, those of one collection best in
+ * a row. all has VALUE_SEVERAL stand where there are several values. It stops
+ * early when it has written enough; n: how many entities there are. */
+core_out core_select(core_doc *doc, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, int all, size_t enough);
+
+/* core_fork makes a copy of the document as it was at heads, for core_free. For
+ * each object that is read as it was, the core walks the history; for the copy
+ * it does so once, and carries out all of it. */
+core_out core_fork(core_doc *doc, const uint8_t *heads, size_t nheads, core_doc **copy);
+
+/* core_changes writes the changes that are neither among the heads given nor
+ * their ancestors, dependencies first. */
+core_out core_changes(core_doc *doc, const uint8_t *heads, size_t nheads);
 
 /* core_knows: n is 1 if all the hashes are changes of the document. */
 core_out core_knows(core_doc *doc, const uint8_t *hashes, size_t n);

@@ -63,6 +63,7 @@ enum {
   F(AMresult *, AMcreate, (const AMactorId *))                                                           \
   F(AMresult *, AMfork, (AMdoc *, const AMitems *heads))                                                 \
   F(AMresult *, AMgetChangeByHash, (AMdoc *, const uint8_t *, size_t))                                   \
+  F(AMresult *, AMgetChanges, (AMdoc *, const AMitems *heads))                                           \
   F(AMresult *, AMgetHeads, (AMdoc *))                                                                   \
   F(AMresult *, AMgetLastLocalChange, (AMdoc *))                                                         \
   F(bool, AMitemKey, (const AMitem *, AMbyteSpan *))                                                     \
@@ -84,6 +85,7 @@ enum {
   F(AMresult *, AMitemFromChangeHash, (AMbyteSpan))                                                      \
   F(AMitem *, AMitemsNext, (AMitems *, ptrdiff_t))                                                       \
   F(size_t, AMitemsSize, (const AMitems *))                                                              \
+  F(AMresult *, AMkeys, (const AMdoc *, const AMobjId *, const AMitems *heads))                          \
   F(AMresult *, AMlistDelete, (AMdoc *, const AMobjId *, size_t))                                        \
   F(AMresult *, AMlistGet, (const AMdoc *, const AMobjId *, size_t, const AMitems *heads))               \
   F(AMresult *, AMlistGetAll, (const AMdoc *, const AMobjId *, size_t, const AMitems *heads))            \

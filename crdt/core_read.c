@@ -8,6 +8,7 @@ enum { MAX_DEPTH = 1000 };
 typedef struct walk {
   const AMdoc *doc;
   const AMitems *heads;
+  bool all; /* also the values that lost, as VALUE_SEVERAL */
   buffer out;
   int status;
 } walk;
@@ -87,17 +88,52 @@ static void walk_text(walk *w, AMresult *r) {
   put_span(&w->out, s);
 }
 
-static void walk_items(walk *w, AMresult *r, bool keys, int depth) {
+/* walk_values writes values with the operations that they are of. */
+static void walk_values(walk *w, AMitems *items, int depth) {
+  put_u32(&w->out, AMitemsSize(items));
+  for (AMitem *i; w->status == CORE_OK && (i = AMitemsNext(items, 1));) {
+    const AMobjId *op = AMitemObjId(i);
+    put_u64(&w->out, AMobjIdCounter(op));
+    put_span(&w->out, AMactorIdBytes(AMobjIdActorId(op)));
+    walk_item(w, i, depth);
+  }
+}
+
+/* all_at lists the values that concurrent changes have put at one place. */
+static AMresult *all_at(const walk *w, const AMobjId *obj, step at) {
+  return at.is_index ? AMlistGetAll(w->doc, obj, at.index, w->heads) : AMmapGetAll(w->doc, obj, at.key, w->heads);
+}
+
+/* walk_place writes what is at a place, of which item is the value that has won. */
+static void walk_place(walk *w, const AMobjId *obj, step at, const AMitem *item, int depth) {
+  if (!w->all) {
+    walk_item(w, item, depth);
+    return;
+  }
+  AMresult *r = all_at(w, obj, at);
+  AMitems items = AMresultItems(r);
+  if (AMresultStatus(r) != 0) {
+    w->status = CORE_ERROR;
+  } else if (AMitemsSize(&items) < 2) {
+    walk_item(w, item, depth);
+  } else {
+    put_u8(&w->out, VALUE_SEVERAL);
+    walk_values(w, &items, depth);
+  }
+  AMresultFree(r);
+}
+
+static void walk_items(walk *w, const AMobjId *obj, AMresult *r, bool keys, int depth) {
   AMitems items = AMresultItems(r);
   put_u8(&w->out, keys ? VALUE_MAP : VALUE_LIST);
   put_u32(&w->out, AMitemsSize(&items));
-  for (AMitem *i; w->status == CORE_OK && (i = AMitemsNext(&items, 1));) {
-    AMbyteSpan key = {0};
+  step at = {.is_index = !keys};
+  for (AMitem *i; w->status == CORE_OK && (i = AMitemsNext(&items, 1)); at.index++) {
     if (keys) {
-      AMitemKey(i, &key);
-      put_span(&w->out, key);
+      AMitemKey(i, &at.key);
+      put_span(&w->out, at.key);
     }
-    walk_item(w, i, depth);
+    walk_place(w, obj, at, i, depth);
   }
 }
 
@@ -119,7 +155,7 @@ static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth) {
   else if (kind == AM_OBJ_TEXT)
     walk_text(w, r);
   else
-    walk_items(w, r, kind != AM_OBJ_LIST, depth);
+    walk_items(w, obj, r, kind != AM_OBJ_LIST, depth);
   AMresultFree(r);
 }
 
@@ -151,34 +187,28 @@ static void search_end(search *s) {
   if (s->then.result) AMresultFree(s->then.result);
 }
 
-/* FORK_BELOW is for paths how short a read of the past makes a copy of the
- * document as it was. For each object that is read as it was, the core walks
- * the history; for the copy it does so once, and carries out all of it. */
-enum { FORK_BELOW = 2 };
-
-/* core_read_copy reads from a copy of the document as it was. */
-static core_out core_read_copy(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
+core_out core_fork(core_doc *d, const uint8_t *heads, size_t nheads, core_doc **copy) {
   core_out out = {0};
-  core_doc copy = {0};
-  past then;
-  out.status = core_past(d, heads, nheads, &then);
-  if (out.status != CORE_OK) return out;
-  copy.holder = AMfork(d->doc, past_items(&then));
-  AMresultFree(then.result);
-  AMitem *item = AMresultItem(copy.holder);
-  if (AMresultStatus(copy.holder) != 0)
-    core_fail(&out, copy.holder);
-  else if (item && AMitemToDoc(item, &copy.doc))
-    out = core_read(&copy, path, NULL, 0);
+  core_doc *c = calloc(1, sizeof *c);
+  past then = {0};
+  out.status = c ? core_past(d, heads, nheads, &then) : CORE_NO_MEMORY;
+  if (out.status == CORE_OK) {
+    c->holder = AMfork(d->doc, past_items(&then));
+    AMitem *item = AMresultItem(c->holder);
+    if (AMresultStatus(c->holder) != 0)
+      core_fail(&out, c->holder);
+    else if (!item || !AMitemToDoc(item, &c->doc))
+      out.status = CORE_ERROR;
+  }
+  if (then.result) AMresultFree(then.result);
+  if (out.status == CORE_OK)
+    *copy = c;
   else
-    out.status = CORE_ERROR;
-  AMresultFree(copy.holder);
+    core_free(c);
   return out;
 }
 
 core_out core_read(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
-  reader steps = {.p = path};
-  if (nheads && get_u32(&steps) < FORK_BELOW) return core_read_copy(d, path, heads, nheads);
   core_out out = {0};
   search s;
   search_begin(d, path, heads, nheads, &s, &out);
@@ -201,21 +231,73 @@ core_out core_conflicts(core_doc *d, const uint8_t *path, const uint8_t *heads, 
   search_begin(d, path, heads, nheads, &s, &out);
   walk w = {.doc = d->doc, .heads = past_items(&s.then)};
   if (out.status == CORE_OK) {
-    AMresult *all = s.last.is_index ? AMlistGetAll(d->doc, s.parent.obj, s.last.index, w.heads)
-                                    : AMmapGetAll(d->doc, s.parent.obj, s.last.key, w.heads);
+    AMresult *all = all_at(&w, s.parent.obj, s.last);
     AMitems items = AMresultItems(all);
-    if (AMresultStatus(all) != 0) core_fail(&out, all);
-    put_u32(&w.out, AMitemsSize(&items));
-    for (AMitem *i; out.status == CORE_OK && (i = AMitemsNext(&items, 1));) {
-      const AMobjId *op = AMitemObjId(i);
-      put_u64(&w.out, AMobjIdCounter(op));
-      put_span(&w.out, AMactorIdBytes(AMobjIdActorId(op)));
-      walk_item(&w, i, 0);
-      out.status = w.status;
-    }
+    if (AMresultStatus(all) != 0)
+      core_fail(&out, all);
+    else
+      walk_values(&w, &items, 0);
+    if (out.status == CORE_OK) out.status = w.status;
     AMresultFree(all);
   }
   finish(&out, &w.out);
   search_end(&s);
+  return out;
+}
+
+core_out core_keys(core_doc *d, const uint8_t *path, const uint8_t *heads, size_t nheads) {
+  core_out out = {0};
+  search s;
+  search_begin(d, path, heads, nheads, &s, &out);
+  buffer b = {0};
+  if (out.status == CORE_OK && (s.at.type != AM_OBJECT || s.at.kind != AM_OBJ_MAP)) out.status = CORE_NOT_MAP;
+  if (out.status == CORE_OK) {
+    AMresult *r = AMkeys(d->doc, s.at.obj, past_items(&s.then));
+    AMitems items = AMresultItems(r);
+    if (AMresultStatus(r) != 0) core_fail(&out, r);
+    put_u32(&b, AMitemsSize(&items));
+    AMbyteSpan key;
+    for (AMitem *i; (i = AMitemsNext(&items, 1));)
+      if (AMitemToStr(i, &key)) put_span(&b, key);
+    AMresultFree(r);
+  }
+  finish(&out, &b);
+  search_end(&s);
+  return out;
+}
+
+static bool same(AMbyteSpan a, AMbyteSpan b) { return a.count == b.count && memcmp(a.src, b.src, a.count) == 0; }
+
+core_out core_select(core_doc *d, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, int all, size_t enough) {
+  core_out out = {0};
+  past then;
+  out.status = core_past(d, heads, nheads, &then);
+  walk w = {.doc = d->doc, .heads = past_items(&then), .all = all, .status = out.status};
+  held h = {0};
+  node in = {0};
+  AMbyteSpan collection = {0};
+  for (reader r = {places, places + len}; w.status == CORE_OK && r.p < r.end && w.out.len < enough; out.n++) {
+    step first = {.key = get_span(&r)}, second = {.key = get_span(&r)};
+    if (!collection.src || !same(collection, first.key)) {
+      collection = first.key;
+      release(&h);
+      w.status = descend(d->doc, root_node(), first, w.heads, &h, &in, NULL);
+      if (w.status != CORE_OK) break;
+    }
+    node at = {.type = AM_VOID};
+    held own = {0};
+    if (in.type == AM_OBJECT && in.kind == AM_OBJ_MAP) w.status = descend(d->doc, in, second, w.heads, &own, &at, NULL);
+    if (w.status == CORE_OK) {
+      if (at.type == AM_VOID)
+        put_u8(&w.out, VALUE_ABSENT);
+      else
+        walk_place(&w, in.obj, second, at.item, 1);
+    }
+    release(&own);
+  }
+  out.status = w.status;
+  finish(&out, &w.out);
+  release(&h);
+  if (then.result) AMresultFree(then.result);
   return out;
 }

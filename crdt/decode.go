@@ -3,6 +3,7 @@ package crdt
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"syncline/crdt/id"
@@ -13,6 +14,11 @@ import (
 type decoder struct {
 	b    []byte
 	keys map[string]string // names come again and again
+
+	// With contests, places with several values are noted, and where it is.
+	contests  bool
+	at        Path
+	contested []Contested
 }
 
 func (d *decoder) u8() byte {
@@ -84,15 +90,25 @@ func (d *decoder) value() any {
 		m := make(map[string]any, n)
 		for range n {
 			k := d.key()
+			if d.contests {
+				d.at = append(d.at, k)
+			}
 			m[k] = d.value()
+			d.leave()
 		}
 		return m
 	case tagList:
 		l := make([]any, d.u32())
 		for i := range l {
+			if d.contests {
+				d.at = append(d.at, i)
+			}
 			l[i] = d.value()
+			d.leave()
 		}
 		return l
+	case tagSeveral:
+		return d.several()
 	}
 	return nil
 }
@@ -100,9 +116,53 @@ func (d *decoder) value() any {
 func (d *decoder) conflicts() []Conflict {
 	cs := make([]Conflict, d.u32())
 	for i := range cs {
-		cs[i].ID.Counter = d.u64()
-		cs[i].ID.Actor = id.Actor(d.bytes())
-		cs[i].Value = d.value()
+		cs[i] = d.conflict()
 	}
 	return cs
+}
+
+func (d *decoder) conflict() (c Conflict) {
+	c.ID.Counter = d.u64()
+	c.ID.Actor = id.Actor(d.bytes())
+	c.Value = d.value()
+	return c
+}
+
+// entity reads what core_select has written of one.
+func (d *decoder) entity() (value any, present bool, contested []Contested) {
+	if d.b[0] == tagAbsent {
+		d.u8()
+		return nil, false, nil
+	}
+	d.at, d.contested = d.at[:0], nil
+	value = d.value()
+	return value, true, d.contested
+}
+
+// several reads the values of one place, notes them and returns the last. What is
+// contested within one that has lost is of no interest.
+func (d *decoder) several() any {
+	here := len(d.contested)
+	d.contested = append(d.contested, Contested{Path: slices.Clone(d.at)})
+	values := make([]Conflict, d.u32())
+	for i := range values {
+		d.contested = d.contested[:here+1]
+		values[i] = d.conflict()
+	}
+	d.contested[here].Values = values
+	return values[len(values)-1].Value
+}
+
+func (d *decoder) leave() {
+	if d.contests {
+		d.at = d.at[:len(d.at)-1]
+	}
+}
+
+func (d *decoder) names() []string {
+	names := make([]string, d.u32())
+	for i := range names {
+		names[i] = string(d.bytes())
+	}
+	return names
 }

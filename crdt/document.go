@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncline/crdt/chunk"
+	"syncline/crdt/dirty"
 	"syncline/crdt/id"
 )
 
@@ -21,6 +22,8 @@ type Document struct {
 	heads []id.Hash
 	maxOp uint64 // the largest operation counter
 	bytes int64  // estimate of C memory
+
+	places *dirty.Index // nil until Touched is asked
 }
 
 // What a document takes in C, measured as resident memory of documents of
@@ -125,6 +128,7 @@ func (d *Document) Apply(changes []*chunk.Change) error {
 		return fmt.Errorf("apply %d changes: %w", len(changes), err)
 	}
 	d.bytes += changeBytes * int64(len(changes))
+	d.learn(changes...)
 	return nil
 }
 
@@ -202,6 +206,7 @@ func (d *Document) committed(raw []byte) (*chunk.Change, error) {
 	d.heads = []id.Hash{c.Hash}
 	d.maxOp = max(d.maxOp, c.MaxOp())
 	d.bytes += changeBytes + int64(len(raw)) + operationBytes*int64(c.NumOps)
+	d.learn(c)
 	return c, nil
 }
 

@@ -107,57 +107,12 @@ func (p *docGate) passRapid(t *rapid.T, changes ...*chunk.Change) []*chunk.Chang
 // then end up the same; every point on the way can be looked at again.
 func TestDocumentsConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		type peer struct {
-			d    *crdt.Document
-			gate *docGate
-			has  []*chunk.Change
-		}
-		peers := make([]*peer, rapid.IntRange(2, 3).Draw(t, "peers"))
-		for i := range peers {
-			d := crdt.New(id.Actor(fmt.Sprintf("actor-%d", i)))
-			defer d.Close()
-			peers[i] = &peer{d: d, gate: newDocGate()}
-		}
-		learn := func(to, from *peer) {
-			fresh := to.gate.passRapid(t, from.has...)
-			if err := to.d.Apply(fresh); err != nil {
-				t.Fatal(err)
-			}
-			to.has = append(to.has, fresh...)
-		}
-		first := peers[0].gate.passRapid(t, docMust(peers[0].d.Do(docTime,
-			crdt.Create("notes", "a", map[string]any{"x": "text", "y": []any{1, 2}, "z": crdt.Counter(0)}))))
-		peers[0].has = first
-		for _, p := range peers[1:] {
-			learn(p, peers[0])
-		}
-		for range rapid.IntRange(1, 20).Draw(t, "steps") {
-			p := rapid.SampledFrom(peers).Draw(t, "who")
-			if rapid.IntRange(0, 3).Draw(t, "learn") == 0 {
-				learn(p, rapid.SampledFrom(peers).Draw(t, "from"))
-			}
-			v := docMust(p.d.Value())
-			var ops []crdt.Operation
-			for range rapid.IntRange(1, 3).Draw(t, "operations") {
-				ops = append(ops, docGenOperation(t, docModel(v)))
-			}
-			was := docMust(p.d.JSON())
-			c, err := p.d.Do(docTime, ops...)
-			if err != nil {
-				if errors.Is(err, crdt.ErrBroken) || errors.Is(err, crdt.ErrCore) {
-					t.Fatal(err)
-				}
-				if now := docMust(p.d.JSON()); !bytes.Equal(was, now) {
-					t.Fatalf("%v left a trace:\n was %s\n now %s", err, was, now)
-				}
-				continue
-			}
-			p.has = append(p.has, p.gate.passRapid(t, c)...)
-		}
+		peers := docCrowd(t)
+		defer closeAll(peers)
 		for range 2 {
 			for _, p := range peers {
 				for _, q := range peers {
-					learn(p, q)
+					p.learn(t, q)
 				}
 			}
 		}
@@ -167,6 +122,66 @@ func TestDocumentsConverge(t *testing.T) {
 		checkViews(t, peers[0].d, peers[0].has)
 		checkConflicts(t, peers[0].d)
 	})
+}
+
+// docPeer is one of several who edit a document.
+type docPeer struct {
+	d    *crdt.Document
+	gate *docGate
+	has  []*chunk.Change
+}
+
+// learn takes in what somebody else has.
+func (p *docPeer) learn(t *rapid.T, from *docPeer) {
+	fresh := p.gate.passRapid(t, from.has...)
+	if err := p.d.Apply(fresh); err != nil {
+		t.Fatal(err)
+	}
+	p.has = append(p.has, fresh...)
+}
+
+func closeAll(peers []*docPeer) {
+	for _, p := range peers {
+		p.d.Close()
+	}
+}
+
+// docCrowd is a few peers who have edited a document for a while and told each
+// other now and then.
+func docCrowd(t *rapid.T) []*docPeer {
+	peers := make([]*docPeer, rapid.IntRange(2, 3).Draw(t, "peers"))
+	for i := range peers {
+		peers[i] = &docPeer{d: crdt.New(id.Actor(fmt.Sprintf("actor-%d", i))), gate: newDocGate()}
+	}
+	peers[0].has = peers[0].gate.passRapid(t, docMust(peers[0].d.Do(docTime,
+		crdt.Create("notes", "a", map[string]any{"x": "text", "y": []any{1, 2}, "z": crdt.Counter(0)}))))
+	for _, p := range peers[1:] {
+		p.learn(t, peers[0])
+	}
+	for range rapid.IntRange(1, 20).Draw(t, "steps") {
+		p := rapid.SampledFrom(peers).Draw(t, "who")
+		if rapid.IntRange(0, 3).Draw(t, "learn") == 0 {
+			p.learn(t, rapid.SampledFrom(peers).Draw(t, "from"))
+		}
+		v := docMust(p.d.Value())
+		var ops []crdt.Operation
+		for range rapid.IntRange(1, 3).Draw(t, "operations") {
+			ops = append(ops, docGenOperation(t, docModel(v)))
+		}
+		was := docMust(p.d.JSON())
+		c, err := p.d.Do(docTime, ops...)
+		if err != nil {
+			if errors.Is(err, crdt.ErrBroken) || errors.Is(err, crdt.ErrCore) {
+				t.Fatal(err)
+			}
+			if now := docMust(p.d.JSON()); !bytes.Equal(was, now) {
+				t.Fatalf("%v left a trace:\n was %s\n now %s", err, was, now)
+			}
+			continue
+		}
+		p.has = append(p.has, p.gate.passRapid(t, c)...)
+	}
+	return peers
 }
 
 // checkViews compares the view at some point with a document that has only the

@@ -28,6 +28,8 @@ const (
 	tagMap
 	tagList
 	tagUnknown
+	tagAbsent
+	tagSeveral
 )
 
 const (

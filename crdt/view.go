@@ -119,20 +119,47 @@ func (v *View) readMap(p Path) (map[string]any, error) {
 	return m, nil
 }
 
+// use calls f with the view, or with one of a copy of the document as it was if
+// much is to be read: for each object that is read as it was, the core walks the
+// history.
+func (v *View) use(much bool, f func(*View) error) error {
+	switch {
+	case v.d.core == nil:
+		return v.d.why
+	case len(v.heads) == 0 || !much:
+		return f(v)
+	}
+	copied, out := v.d.core.fork(v.heads)
+	defer out.free()
+	if err := out.err(nil); err != nil {
+		return err
+	}
+	defer copied.close()
+	return f(&View{d: &Document{core: copied}})
+}
+
+// forkBelow is for paths how short a read of the past reads from a copy of the
+// document, and forkAbove for how many entities of a collection.
+const (
+	forkBelow = 2
+	forkAbove = 64
+)
+
 // call reads at a path and decodes what the core writes.
 func call[T any](v *View, f func(*core, []byte, []id.Hash) outcome, p Path, decode func(*decoder) T) (t T, err error) {
-	if v.d.core == nil {
-		return t, v.d.why
-	}
 	if err := checkSteps(p); err != nil {
 		return t, err
 	}
 	var e encoder
 	e.path(p)
-	out := f(v.d.core, e.b, v.heads)
-	defer out.free()
-	if err := out.err(p); err != nil {
-		return t, err
-	}
-	return decode(&decoder{b: out.data}), nil
+	err = v.use(len(p) < forkBelow, func(v *View) error {
+		out := f(v.d.core, e.b, v.heads)
+		defer out.free()
+		if err := out.err(p); err != nil {
+			return err
+		}
+		t = decode(&decoder{b: out.data})
+		return nil
+	})
+	return t, err
 }

@@ -39,6 +39,7 @@ var layers = []layer{
 	{pkg: "crdt/graph", pure: true, may: []string{"crdt/id", "crdt/chunk"}},
 	{pkg: "crdt/check", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "crdt/intake", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph", "crdt/check"}},
+	{pkg: "crdt/dirty", pure: true, may: []string{"crdt/id", "crdt/chunk"}},
 	{pkg: "crdt/session", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "crdt", may: []string{"crdt/..."}},
 	{pkg: "storage/fold", may: []string{"storage", "crdt/id", "crdt/chunk", "crdt/graph"}},
