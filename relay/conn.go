@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/time/rate"
 
 	"syncline/crdt/id"
 	"syncline/relay/operate"
@@ -26,21 +25,18 @@ type connID uint64
 // it to rooms; package socket does the rest.
 type conn struct {
 	// Static after construction.
-	id       connID
-	relay    *Relay
-	ws       *socket.Conn
-	ctx      context.Context // ends when the connection begins to close
-	remote   wire.Remote
-	address  string
-	since    time.Time
-	log      *slog.Logger
-	account  *account // nil: nobody's
-	pace     pace
-	renewals *rate.Limiter
-	target   []byte // the end of a shared frame
-
-	grant  atomic.Pointer[access.Grant]
-	expiry *time.Timer // of the grant
+	id      connID
+	relay   *Relay
+	ws      *socket.Conn
+	ctx     context.Context // ends when the connection begins to close
+	remote  wire.Remote
+	address string
+	since   time.Time
+	log     *slog.Logger
+	account *account // nil: nobody's
+	pace    pace
+	pass    *access.Pass
+	target  []byte // the end of a shared frame
 
 	// Owned by the reader.
 	docs    map[id.Document]struct{} // whose rooms it has entered
@@ -61,17 +57,16 @@ type guest struct {
 
 func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g guest) *conn {
 	c := &conn{
-		id:       n,
-		relay:    r,
-		remote:   g.remote,
-		address:  g.address,
-		since:    time.Now(),
-		log:      r.o.Log.With("conn", uint64(n), "peer", g.remote.PeerID),
-		account:  g.account,
-		pace:     newPace(r.o, 1),
-		renewals: rate.NewLimiter(rate.Every(renewEvery), 1),
-		docs:     make(map[id.Document]struct{}),
-		target:   wire.Target(g.remote.PeerID),
+		id:      n,
+		relay:   r,
+		remote:  g.remote,
+		address: g.address,
+		since:   time.Now(),
+		log:     r.o.Log.With("conn", uint64(n), "peer", g.remote.PeerID),
+		account: g.account,
+		pace:    newPace(r.o, 1),
+		docs:    make(map[id.Document]struct{}),
+		target:  wire.Target(g.remote.PeerID),
 	}
 	c.ws = socket.New(ws, pulse, socket.Options{
 		PingInterval: r.o.PingInterval,
@@ -84,9 +79,7 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g gues
 		Log:          c.log,
 	})
 	c.ctx = c.ws.Context()
-	c.expiry = time.AfterFunc(time.Hour, c.expired)
-	c.expiry.Stop()
-	c.setGrant(g.grant)
+	c.pass = access.NewPass(r.gate, g.grant, c.expired)
 	return c
 }
 
@@ -98,7 +91,7 @@ func (c *conn) run() {
 		err = c.read()
 		c.leaveRooms()
 	})
-	c.expiry.Stop()
+	c.pass.Stop()
 	c.unsubscribe()
 	e := c.ws.End()
 	c.relay.metrics.Closed(e.Code, e.Lost)

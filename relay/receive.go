@@ -164,7 +164,7 @@ func (c *conn) enter(doc id.Document) (ok bool, err error) {
 	if _, ok := c.docs[doc]; ok {
 		return true, nil
 	}
-	may := c.granted().Document(doc)
+	may := c.pass.Grant().Document(doc)
 	if may == access.None {
 		return false, nil
 	}

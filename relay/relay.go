@@ -34,6 +34,7 @@ type Relay struct {
 	turns     *semaphore.Weighted // to parse large messages
 	halls     halls
 	lobby     lobby
+	gate      access.Gate
 	deletions deletions
 	started   time.Time
 
@@ -72,7 +73,8 @@ func New(o Options) (*Relay, error) {
 	o = o.withDefaults()
 	storageID := o.Store.StorageID()
 	r := &Relay{
-		o: o,
+		o:    o,
+		gate: access.Gate{Verifier: o.Access, Origins: o.Origins},
 		// Clients keep what they know of a relay by its peer id while they run, and
 		// by its storage id when they have a store: both live as long as the data.
 		local:   wire.Local{PeerID: "relay-" + storageID, Metadata: wire.Metadata{StorageID: storageID, Syncline: wire.Syncline}},
@@ -128,7 +130,7 @@ func (r *Relay) PeerID() string { return r.local.PeerID }
 // Refusals come as an error message and a close, never as an HTTP status: stock
 // clients under Node throw on that, and their process ends.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	t := r.ticketOf(req)
+	visitor, address := r.gate.Visit(req), addressOf(req)
 	pulse := new(socket.Pulse)
 	tap := &socket.Tap{ResponseWriter: w}
 	ws, err := websocket.Accept(tap, req, &websocket.AcceptOptions{
@@ -148,13 +150,13 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	ctx, cancel := context.WithCancelCause(r.ctx)
 	defer cancel(nil)
-	v, err := r.lobby.enter(t.address, cancel)
+	v, err := r.lobby.enter(address, cancel)
 	if err != nil {
-		r.turnAway(ws, tap.Conn, err, t.address)
+		r.turnAway(ws, tap.Conn, err, address)
 		return
 	}
 	defer r.lobby.leave(v)
-	r.serve(ctx, ws, tap.Conn, pulse, t, v)
+	r.serve(ctx, ws, tap.Conn, pulse, visitor, v)
 }
 
 // maxJoin bounds the first frame of a connection, in bytes: a token is the largest
@@ -162,12 +164,12 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 const maxJoin = 64 << 10
 
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, t ticket, v *visit) {
-	g := guest{address: t.address}
+func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, visitor access.Visitor, v *visit) {
+	g := guest{address: v.address}
 	ctx, cancel := context.WithTimeout(ctx, r.o.HandshakeTimeout)
 	remote, err := r.local.Serve(ctx, socket.Frames(ws), func(ctx context.Context, client wire.Remote) (err error) {
-		if g.grant, err = r.grant(ctx, t, client); err != nil {
-			return coded(err)
+		if g.grant, err = r.admit(ctx, visitor, client); err != nil {
+			return err
 		}
 		g.account, err = r.lobby.joined(v, g.grant.Account)
 		return err
@@ -177,8 +179,8 @@ func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, p
 	}
 	cancel()
 	if err != nil {
-		r.refused(socket.CodeOf(err), err, t.address, "")
-		r.o.Log.Info("handshake failed", "address", t.address, "err", err)
+		r.refused(socket.CodeOf(err), err, v.address, "")
+		r.o.Log.Info("handshake failed", "address", v.address, "err", err)
 		r.metrics.Closed(socket.CodeOf(err), false)
 		socket.Shut(ws, below, socket.CodeOf(err), err.Error())
 		return
@@ -221,7 +223,7 @@ func (r *Relay) turnAway(ws *websocket.Conn, below net.Conn, why error, address 
 // see them: one account cannot take the place of another's.
 type identity struct{ account, peer string }
 
-func (c *conn) identity() identity { return identity{c.granted().Account, c.remote.PeerID} }
+func (c *conn) identity() identity { return identity{c.pass.Grant().Account, c.remote.PeerID} }
 
 // register makes a connection the one of its peer. An older one of the same peer
 // is replaced. It reports false when the relay is closing.

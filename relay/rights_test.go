@@ -240,11 +240,11 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 	i := newIssuer(t)
 	s := serve(t, i.options())
 	refreshed := joinBearing(t, s, "refreshed", i.token("alice", writesAll), 0)
-	s.connOf(refreshed).setGrant(access.Grant{Account: "alice", Expires: time.Now().Add(time.Minute)})
+	s.connOf(refreshed).pass.Set(access.Grant{Account: "alice", Expires: time.Now().Add(time.Minute)})
 	refreshed.renew(i.token("alice", writesAll))
 	for version, peer := range []string{"stock", "syncline"} {
 		c := joinBearing(t, s, peer, i.token("alice", writesAll), uint64(version))
-		s.connOf(c).setGrant(access.Grant{Account: "alice", Expires: time.Now().Add(10 * time.Millisecond)})
+		s.connOf(c).pass.Set(access.Grant{Account: "alice", Expires: time.Now().Add(10 * time.Millisecond)})
 		if code := c.untilClosed(); code != wire.CloseExpired {
 			t.Errorf("%s: closed with %s", peer, code)
 		}
@@ -253,21 +253,7 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 		}
 	}
 	refreshed.alive()
-	if left := time.Until(s.connOf(refreshed).granted().Expires); left < 50*time.Minute {
+	if left := time.Until(s.connOf(refreshed).pass.Grant().Expires); left < 50*time.Minute {
 		t.Errorf("the token that was refreshed ends in %v", left)
-	}
-}
-
-// TestAClockThatWasSetBackEndsNoTokenForEver: a timer that is early, by the clock
-// that tokens go by, is set anew.
-func TestAClockThatWasSetBackEndsNoTokenForEver(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
-	c := joinBearing(t, s, "c", i.token("alice", writesAll), 0)
-	at := s.connOf(c)
-	at.setGrant(access.Grant{Account: "alice", Expires: time.Now().Add(30 * time.Millisecond)})
-	at.expiry.Reset(0)
-	if code := c.untilClosed(); code != wire.CloseExpired {
-		t.Errorf("closed with %s", code)
 	}
 }

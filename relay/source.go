@@ -63,7 +63,7 @@ func (r *Relay) Status(rows int) operate.Status {
 
 func (c *conn) describe() operate.Connection {
 	return operate.Connection{
-		ID: uint64(c.id), Peer: c.remote.PeerID, Account: c.granted().Account, Address: c.address,
+		ID: uint64(c.id), Peer: c.remote.PeerID, Account: c.pass.Grant().Account, Address: c.address,
 		Syncline: int(c.remote.Metadata.Syncline), Since: c.since.UTC(), Documents: int(c.documents.Load()),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Queue: int64(c.ws.Queued()),
 	}

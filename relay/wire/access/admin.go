@@ -2,7 +2,6 @@ package access
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -34,11 +33,11 @@ var (
 // Allowed says why a request is refused: ErrForbidden, or what Verify says of its
 // token.
 func (g AdminGate) Allowed(r *http.Request) error {
-	if !g.TokenOnly && fromHere(r) {
+	if !g.TokenOnly && local(r) && (Origins{}).Check(r) == nil {
 		return nil
 	}
 	if g.Verifier == nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, errNotHere)
+		return withClass(ErrForbidden, errNotHere)
 	}
 	token, _, err := FromRequest(r)
 	if err != nil {
@@ -49,7 +48,7 @@ func (g AdminGate) Allowed(r *http.Request) error {
 		return err
 	}
 	if !grant.Admin {
-		return fmt.Errorf("%w: %w", ErrForbidden, errAdminToken)
+		return withClass(ErrForbidden, errAdminToken)
 	}
 	return nil
 }
@@ -80,9 +79,9 @@ func (g AdminGate) Wrap(h http.Handler) http.Handler {
 // proxyHeaders are what proxies say of themselves and whom they speak for.
 var proxyHeaders = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
 
-// fromHere reports whether a user of this machine makes a request, as the comment
-// of AdminGate has it.
-func fromHere(r *http.Request) bool {
+// local reports whether a user of this machine makes a request, as the comment of
+// AdminGate has it, pages from elsewhere apart.
+func local(r *http.Request) bool {
 	for _, name := range proxyHeaders {
 		if r.Header.Get(name) != "" {
 			return false
@@ -93,5 +92,5 @@ func fromHere(r *http.Request) bool {
 		return false
 	}
 	asked := url.URL{Host: r.Host}
-	return loopbackHost(asked.Hostname()) && Origins{}.Check(r) == nil
+	return loopbackHost(asked.Hostname())
 }

@@ -56,5 +56,5 @@ func OneToken(a, b string) (string, error) {
 	case b == "":
 		return a, nil
 	}
-	return "", unauthorised(errTwoTokens)
+	return "", withClass(ErrUnauthorised, errTwoTokens)
 }

@@ -191,7 +191,7 @@ func (k *keeper) look(name string, wait bool) (publicKey, <-chan struct{}, error
 	if usable {
 		var key publicKey
 		if key, err = k.set.find(name); !errors.Is(err, errUnknownKey) {
-			return key, nil, unauthorised(err)
+			return key, nil, withClass(ErrUnauthorised, err)
 		}
 	}
 	if wait {
@@ -206,13 +206,5 @@ func (k *keeper) look(name string, wait bool) (publicKey, <-chan struct{}, error
 	if !usable || k.failure != nil {
 		return publicKey{}, nil, ErrUnavailable
 	}
-	return publicKey{}, nil, unauthorised(err)
-}
-
-// unauthorised gives a reason its class.
-func unauthorised(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrUnauthorised, err)
+	return publicKey{}, nil, withClass(ErrUnauthorised, err)
 }

@@ -26,15 +26,12 @@ type envelope struct {
 	signature []byte
 }
 
-// errEmpty: there is no token to open.
-var errEmpty = errors.New("no access token was sent")
-
 // openEnvelope takes a token apart and reads its header.
 func openEnvelope(token string) (envelope, error) {
 	var e envelope
 	switch {
 	case token == "":
-		return e, errEmpty
+		return e, ErrMissing
 	case len(token) > wire.MaxToken:
 		return e, fmt.Errorf("the access token has more than %d bytes", wire.MaxToken)
 	}

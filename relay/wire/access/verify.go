@@ -106,14 +106,14 @@ func (v *Verifier) Close() error {
 func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (Grant, error) {
 	e, err := openEnvelope(token)
 	if err != nil {
-		return Grant{}, unauthorised(err)
+		return Grant{}, withClass(ErrUnauthorised, err)
 	}
 	key, err := v.keys.find(ctx, e.key)
 	if err != nil {
 		return Grant{}, err
 	}
 	if err := e.verify(key); err != nil {
-		return Grant{}, unauthorised(err)
+		return Grant{}, withClass(ErrUnauthorised, err)
 	}
 	c, err := parseClaims(e.payload)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/relay/wire/socket"
 )
 
 // hmacToken is signed with a public key as though that were a shared secret.
@@ -280,8 +281,9 @@ func TestClassesHaveCloseCodes(t *testing.T) {
 		ErrExpired:      wire.CloseExpired,
 		ErrForbidden:    wire.CloseUnauthorised,
 		ErrUnavailable:  wire.CloseInternal,
+		ErrOverLimit:    wire.CloseOverLimit,
 	} {
-		if got := CloseCode(fmt.Errorf("join: %w", err)); got != want {
+		if got := socket.CodeOf(fmt.Errorf("join: %w", err)); got != want {
 			t.Errorf("%v closes with %v, want %v", err, got, want)
 		}
 	}

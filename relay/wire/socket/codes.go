@@ -18,17 +18,24 @@ type closeError struct {
 	err  error
 }
 
-func (e *closeError) Error() string { return e.err.Error() }
-func (e *closeError) Unwrap() error { return e.err }
+func (e *closeError) Error() string             { return e.err.Error() }
+func (e *closeError) Unwrap() error             { return e.err }
+func (e *closeError) CloseCode() wire.CloseCode { return e.code }
 
 // WithCode has err say with which code to close.
 func WithCode(code wire.CloseCode, err error) error { return &closeError{code, err} }
 
-// CodeOf is the code that an error has from WithCode. Without one it is
-// wire.CloseProtocol.
+// coded is an error that says with which code to close.
+type coded interface {
+	error
+	CloseCode() wire.CloseCode
+}
+
+// CodeOf is the code that an error has from WithCode, or of itself, as those of
+// package access. Without one it is wire.CloseProtocol.
 func CodeOf(err error) wire.CloseCode {
-	if e, ok := errors.AsType[*closeError](err); ok {
-		return e.code
+	if e, ok := errors.AsType[coded](err); ok {
+		return e.CloseCode()
 	}
 	return wire.CloseProtocol
 }
