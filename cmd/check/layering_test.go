@@ -33,7 +33,7 @@ var layers = []layer{
 	{pkg: "crdt/digest", pure: true},
 	{pkg: "crdt/value", pure: true, may: []string{"crdt/id", "crdt/digest"}},
 	{pkg: "crdt/merge/mergetest", may: []string{"crdt/id", "crdt/value", "crdt/merge"}},
-	{pkg: "crdt/merge", pure: true, may: []string{"crdt/value"}},
+	{pkg: "crdt/merge", pure: true, may: []string{"crdt/digest", "crdt/value"}},
 	{pkg: "crdt/schema", pure: true, may: []string{"crdt/digest", "crdt/value", "crdt/merge"}},
 	{pkg: "crdt/chunk", pure: true, may: []string{"crdt/id"}},
 	{pkg: "crdt/graph", pure: true, may: []string{"crdt/id", "crdt/chunk"}},

@@ -87,7 +87,9 @@ func Compare(a, b any) int {
 	case time.Time:
 		return compareTimes(a, b.(time.Time))
 	case string, Scalar:
-		return strings.Compare(textOf(a), textOf(b))
+		one, _ := Text(a)
+		two, _ := Text(b)
+		return strings.Compare(one, two)
 	case []byte:
 		return bytes.Compare(a, b.([]byte))
 	case []any:
@@ -107,11 +109,15 @@ func Compare(a, b any) int {
 // Equal reports whether two values are one to [Compare].
 func Equal(a, b any) bool { return Compare(a, b) == 0 }
 
-func textOf(v any) string {
-	if s, ok := v.(Scalar); ok {
-		return string(s)
+// Text returns the characters of a text or a Scalar.
+func Text(v any) (text string, isText bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case Scalar:
+		return string(v), true
 	}
-	return v.(string)
+	return "", false
 }
 
 func compareBools(a, b bool) int {

@@ -93,4 +93,3 @@ func valid(s string) error {
 	}
 	return nil
 }
-
