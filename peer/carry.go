@@ -119,17 +119,28 @@ func (c *conn) seat(doc id.Document) (in enter, ok bool) {
 	if c.ctx.Err() != nil {
 		return in, false
 	}
-	d := c.docs[doc]
+	d := c.carriedLocked(doc)
 	if d == nil {
-		d = &carried{}
-		c.docs[doc] = d
+		return in, false
 	}
-	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met}
+	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met, readOnly: c.mayOnlyRead(doc)}
 	d.met = true
 	if !c.remote.Metadata.Ephemeral {
 		in.remote = c.remote.Metadata.StorageID
 	}
 	return in, true
+}
+
+// carriedLocked is a document on the connection. What we have dialled for begins to
+// be carried with that; what another end asked for is not carried any more if it is
+// not there. It needs mu.
+func (c *conn) carriedLocked(doc id.Document) *carried {
+	d := c.docs[doc]
+	if d == nil && c.dialed {
+		d = &carried{}
+		c.docs[doc] = d
+	}
+	return d
 }
 
 // stands notes how far a document has come.
@@ -143,10 +154,9 @@ func (c *conn) stands(doc id.Document, now standing, err error) {
 func (c *conn) note(doc id.Document, now standing, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := c.docs[doc]
+	d := c.carriedLocked(doc)
 	if d == nil {
-		d = &carried{}
-		c.docs[doc] = d
+		return
 	}
 	if d.now == standingBusy && now != standingBusy {
 		c.rest++

@@ -12,6 +12,7 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 )
 
@@ -31,7 +32,9 @@ type conn struct {
 	peers  bool                 // the other end is a peer, as far as we know, and not a relay
 	link   *link                // what it is for; nil if it was accepted or is Sync's
 	only   map[id.Document]bool // what is carried; nil: of a dialled one all, of an accepted one what it asks for
-	admits func() bool          // whether it may bring documents that we do not have
+	admits bool                 // it may bring documents that we do not have
+	gate   access.Gate          // of an accepted connection
+	pass   *access.Pass         // what the other end may do; nil if we have dialled
 
 	count connCounters
 
@@ -129,13 +132,17 @@ func (c *conn) sendThen(m wire.Message, then func()) {
 	c.ws.Send(b, then)
 }
 
-// sendRefusal tells the other end that a change it sent fails a check.
+// sendRefusal tells the other end that a change of its is not taken: it fails a check,
+// or comes from an end that may only read.
 func (c *conn) sendRefusal(doc id.Document, hash id.Hash, err error) {
 	c.log.Warn("change refused", "doc", doc.String(), "hash", hash, "err", err)
-	text := fmt.Sprintf("document %s: %s", doc, err)
+	text, code := fmt.Sprintf("document %s: %s", doc, err), wire.NoticeRejectedChange
+	if errors.Is(err, access.ErrReadOnly) {
+		code = wire.NoticeReadOnly
+	}
 	switch {
 	case c.remote.Metadata.Syncline > 0:
-		c.send(&wire.Notice{Route: c.route(), Code: wire.NoticeRejectedChange, Document: doc, Hash: hash, Message: text})
+		c.send(&wire.Notice{Route: c.route(), Code: code, Document: doc, Hash: hash, Message: text})
 	case !c.dialed: // a stock server expects no errors from clients
 		c.send(&wire.Error{Route: c.route(), Message: text})
 	}

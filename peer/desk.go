@@ -242,7 +242,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 				in.added = len(d.r.intake.Staged()) - before
 				imports = append(imports, in)
 			}
-		case message, unavailable, written, leave, save:
+		case message, unavailable, written, granted, leave, save:
 			d.r.take(in)
 		}
 	}

@@ -2,54 +2,51 @@ package peer
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 )
 
-// ListenOptions say who may connect. The zero lets everyone who can reach the
-// address sync the documents whose ids they know, and those on this machine bring
-// new ones.
+// ListenOptions say who may connect, and for what. With the zero, programs on this
+// machine read and write all documents whose ids they know, and bring new ones.
 type ListenOptions struct {
-	// Tokens are access tokens, one of which a client must send. With Authorize
-	// nil and no Tokens, none is needed.
+	// Access checks access tokens, as a relay does; what one grants is all that its
+	// connection reads and writes. nil: none are taken but Tokens. The caller closes
+	// it, after the peer.
+	Access *access.Verifier
+	// Tokens are secrets, any of which lets its bearer read and write everything.
 	Tokens []string
-	// Authorize says why a token ("" if the client sent none) is not accepted. It
-	// is asked if Tokens does not have it.
-	Authorize func(ctx context.Context, token string) error
-	// RefuseNew keeps documents out that the store does not have. Otherwise those
-	// are taken in from clients with a token, or on this machine.
+	// Open lets everybody who reaches the address read and write everything. It is
+	// only looked at without Access and Tokens; then nobody but programs on this
+	// machine is let in otherwise.
+	Open bool
+	// Origins are the pages that may connect. Its zero: those of this machine.
+	Origins access.Origins
+	// RefuseNew keeps documents out that the store does not have. Otherwise they are
+	// taken in from whoever may write them.
 	RefuseNew bool
+	// MaxConnections bounds the connections at a time, with those that have not
+	// joined; one more is closed with wire.CloseOverLimit. 0: 1,000: each may have
+	// Options.MaxQueue waiting for it.
+	MaxConnections int
 }
 
-func (o ListenOptions) open() bool { return len(o.Tokens) == 0 && o.Authorize == nil }
-
-var errToken = errors.New("the access token is missing or not valid here")
-
-func (o ListenOptions) authorize(ctx context.Context, token string) error {
-	if o.open() {
-		return nil
-	}
-	for _, t := range o.Tokens {
-		if subtle.ConstantTimeCompare([]byte(t), []byte(token)) == 1 {
-			return nil
-		}
-	}
-	if o.Authorize != nil {
-		return o.Authorize(ctx, token)
-	}
-	return errToken
+func (o ListenOptions) gate() access.Gate {
+	return access.Gate{Verifier: o.Access, Secrets: o.Tokens, Origins: o.Origins, HereOnly: !o.Open}
 }
+
+// ErrUnguarded: others can reach the address, and nothing says who may do what.
+var ErrUnguarded = errors.New("others can reach the address, and nothing says who may read and write: ask for access tokens, listen on 127.0.0.1, or open it to everybody")
 
 // Listener takes connections until it, or its peer, is closed.
 type Listener struct {
@@ -61,11 +58,17 @@ type Listener struct {
 }
 
 // Listen takes connections on a TCP address such as 127.0.0.1:3031; port 0 takes a
-// free one. Other peers and stock clients connect to it as to a relay.
+// free one. Other peers and stock clients connect to it as to a relay. Without access
+// control the address has to be one of this machine (ErrUnguarded), unless the options
+// say Open. Other errors are those of the network.
 func (p *Peer) Listen(ctx context.Context, addr string, o ListenOptions) (*Listener, error) {
 	tcp, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	if !o.gate().Asks() && !o.Open && !access.Loopback(tcp.Addr()) {
+		tcp.Close()
+		return nil, fmt.Errorf("listen on %s: %w", tcp.Addr(), ErrUnguarded)
 	}
 	l := &Listener{l: tcp, p: p, done: make(chan struct{})}
 	l.s = &http.Server{
@@ -108,112 +111,83 @@ func (l *Listener) Close() error {
 // Handler takes WebSocket connections on whatever path it is put, for a server of
 // the caller's.
 func (p *Peer) Handler(o ListenOptions) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { p.accept(w, req, o) })
+	setDefault(&o.MaxConnections, 1000)
+	return &door{p: p, gate: o.gate(), admits: !o.RefuseNew, most: int64(o.MaxConnections)}
 }
 
-// protocol is the WebSocket subprotocol that a browser names beside its token.
-const protocol = "syncline.v1"
+// door is where connections come in.
+type door struct {
+	p      *Peer
+	gate   access.Gate
+	admits bool  // documents that the store does not have
+	most   int64 // connections
+	open   atomic.Int64
+}
 
-// accept serves a connection until it ends. Refusals come as an error message and
+// ServeHTTP serves a connection until it ends. Refusals come as an error message and
 // a close, never as an HTTP status: stock clients under Node throw on that, and
 // their process ends.
-func (p *Peer) accept(w http.ResponseWriter, req *http.Request, o ListenOptions) {
-	if p.ctx.Err() != nil {
+func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if d.p.ctx.Err() != nil {
 		http.Error(w, ErrClosed.Error(), http.StatusServiceUnavailable)
 		return
 	}
+	defer d.open.Add(-1)
+	crowded := d.open.Add(1) > d.most
+	visitor := d.gate.Visit(req)
 	pulse := new(socket.Pulse)
 	tap := &socket.Tap{ResponseWriter: w}
 	ws, err := websocket.Accept(tap, req, &websocket.AcceptOptions{
 		OnPongReceived: pulse.Pong,
-		Subprotocols:   []string{protocol},
-		// Any page may connect: nothing here rests on cookies.
+		Subprotocols:   []string{access.Subprotocol},
+		// The origin is the gate's to check, where the client can be told.
 		InsecureSkipVerify: true,
 	})
 	if err != nil {
-		p.o.Log.Debug("not a WebSocket request", "err", err)
+		d.p.o.Log.Debug("not a WebSocket request", "err", err)
 		return
 	}
-	ws.SetReadLimit(p.o.MaxFrame)
-	remote, err := p.greet(ws, tokenOf(req), o)
-	if err != nil {
-		p.o.Log.Info("handshake failed", "err", err)
+	shut := func(err error) {
+		d.p.o.Log.Info("handshake failed", "err", err)
 		socket.Shut(ws, tap.Conn, socket.CodeOf(err), err.Error())
+	}
+	if crowded {
+		shut(errCrowded)
 		return
 	}
-	c := p.newConn(ws, p.self, remote, pulse)
+	ws.SetReadLimit(min(d.p.o.MaxFrame, wire.MaxJoin))
+	remote, granted, err := d.greet(ws, visitor)
+	if err != nil {
+		shut(err)
+		return
+	}
+	ws.SetReadLimit(d.p.o.MaxFrame)
+	c := d.p.newConn(ws, d.p.self, remote, pulse)
 	c.peers = true // relays do not dial
-	admits := !o.RefuseNew && (!o.open() || fromHere(req))
-	c.admits = func() bool { return admits }
-	if !p.register(c) {
-		socket.Shut(ws, tap.Conn, wire.CloseDraining, ErrClosed.Error())
+	c.admits = d.admits
+	c.guard(d.gate, granted)
+	defer c.pass.Stop()
+	if !d.p.register(c) {
+		shut(socket.WithCode(wire.CloseDraining, ErrClosed))
 		return
 	}
-	p.remember(req.Context(), "", c)
-	c.log.Info("peer joined", "syncline", remote.Metadata.Syncline)
+	d.p.remember(req.Context(), "", c)
+	c.log.Info("peer joined", "account", granted.Account, "syncline", remote.Metadata.Syncline)
 	c.run()
 }
 
+var errCrowded = socket.WithCode(wire.CloseOverLimit, errors.New("too many are connected; try again in a minute"))
+
 // greet is the server's side of the handshake. The token may be in the request or
 // in the join.
-func (p *Peer) greet(ws *websocket.Conn, token string, o ListenOptions) (wire.Remote, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.o.DialTimeout)
+func (d *door) greet(ws *websocket.Conn, visitor access.Visitor) (remote wire.Remote, granted access.Grant, err error) {
+	ctx, cancel := context.WithTimeout(d.p.ctx, d.p.o.DialTimeout)
 	defer cancel()
-	b, err := socket.Frames(ws).ReadFrame(ctx)
-	if err != nil {
-		return wire.Remote{}, fmt.Errorf("read join: %w", err)
-	}
-	local := wire.Local{PeerID: p.self, Metadata: p.metadata()}
-	var reply wire.Message
-	var remote wire.Remote
-	first, err := wire.Decode(b)
-	if err != nil {
-		reply = &wire.Error{Route: wire.Route{SenderID: p.self}, Message: err.Error()}
-	} else {
-		reply, remote, err = local.Answer(first)
-	}
-	if err == nil {
-		if token == "" {
-			token = remote.Metadata.Token
-		}
-		if aerr := o.authorize(ctx, token); aerr != nil {
-			err = socket.WithCode(wire.CloseUnauthorised, aerr)
-			reply = &wire.Error{Route: wire.Route{SenderID: p.self, TargetID: remote.PeerID}, Message: aerr.Error()}
-		}
-	}
+	local := wire.Local{PeerID: d.p.self, Metadata: d.p.metadata()}
+	remote, err = local.Serve(ctx, socket.Frames(ws), func(ctx context.Context, client wire.Remote) (err error) {
+		granted, err = d.gate.Admit(ctx, visitor, client.Metadata.Token)
+		return err
+	})
 	remote.Metadata.Token = ""
-	out, werr := wire.Encode(reply)
-	if werr == nil {
-		werr = socket.Frames(ws).WriteFrame(ctx, out)
-	}
-	return remote, errors.Join(err, werr)
-}
-
-// tokenOf finds the token in a request: in its header, or among the subprotocols.
-func tokenOf(req *http.Request) string {
-	if t, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer "); ok {
-		return strings.TrimSpace(t)
-	}
-	for _, h := range req.Header.Values("Sec-WebSocket-Protocol") {
-		for s := range strings.SplitSeq(h, ",") {
-			if t, ok := strings.CutPrefix(strings.TrimSpace(s), "bearer."); ok {
-				return t
-			}
-		}
-	}
-	return ""
-}
-
-// fromHere reports whether a request comes from this machine, and not by way of a
-// proxy on it.
-func fromHere(req *http.Request) bool {
-	if req.Header.Get("Forwarded") != "" || req.Header.Get("X-Forwarded-For") != "" {
-		return false
-	}
-	host, _, err := net.SplitHostPort(req.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return remote, granted, err
 }

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"syncline/crdt/id"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access/accesstest"
 	"syncline/relay/wire/socket"
 )
 
@@ -66,12 +66,14 @@ func (c *client) write(b []byte) {
 
 // next is the next message, or the error with which the connection ended.
 func (c *client) next() (wire.Message, error) {
-	b, err := socket.Frames(c.ws).ReadFrame(bounded(c.t))
+	b, err := c.frame()
 	if err != nil {
 		return nil, err
 	}
 	return wire.Decode(b)
 }
+
+func (c *client) frame() ([]byte, error) { return socket.Frames(c.ws).ReadFrame(bounded(c.t)) }
 
 // closedWith reads an error message and then the close, and returns its code.
 func (c *client) closedWith() wire.CloseCode {
@@ -145,31 +147,21 @@ func TestMalformedInputEndsAConnection(t *testing.T) {
 }
 
 func TestWhoMayConnect(t *testing.T) {
+	i := accesstest.NewIssuer(t) // its verifier outlives the peer
 	p := newPeer(t)
-	o := ListenOptions{
-		Tokens: []string{"open sesame"},
-		Authorize: func(_ context.Context, token string) error {
-			if token == "signed" {
-				return nil
-			}
-			return errors.New("who are you?")
-		},
-	}
-	l := listen(t, p, o)
-	header := func(token string) *websocket.DialOptions {
-		return &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}}
-	}
+	signed := i.Token("alice", accesstest.WritesAll)
+	l := listen(t, p, ListenOptions{Tokens: []string{"open sesame"}, Access: i.Verifier})
 	cases := []struct {
 		name string
 		dial *websocket.DialOptions
 		meta wire.Metadata
 		ok   bool
 	}{
-		{"in the header", header("open sesame"), wire.Metadata{}, true},
-		{"by the function", header("signed"), wire.Metadata{}, true},
-		{"as a subprotocol", &websocket.DialOptions{Subprotocols: []string{"syncline.v1", "bearer.signed"}}, wire.Metadata{}, true},
-		{"in the join", nil, wire.Metadata{Token: "signed"}, true},
-		{"a wrong one", header("open simsim"), wire.Metadata{}, false},
+		{"in the header", bearing("open sesame"), wire.Metadata{}, true},
+		{"signed", bearing(signed), wire.Metadata{}, true},
+		{"as a subprotocol", &websocket.DialOptions{Subprotocols: []string{"syncline.v1", "bearer." + signed}}, wire.Metadata{}, true},
+		{"in the join", nil, wire.Metadata{Token: signed}, true},
+		{"a wrong one", bearing("open simsim"), wire.Metadata{}, false},
 		{"none", nil, wire.Metadata{}, false},
 	}
 	for _, k := range cases {
@@ -182,7 +174,7 @@ func TestWhoMayConnect(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, wire.ErrRefused) || !strings.Contains(err.Error(), "who are you?") {
+			if !errors.Is(err, wire.ErrRefused) || !strings.Contains(err.Error(), "access token") {
 				t.Errorf("join: %v", err)
 			}
 			if _, err := c.next(); websocket.CloseStatus(err) != websocket.StatusCode(wire.CloseUnauthorised) {
@@ -195,7 +187,7 @@ func TestWhoMayConnect(t *testing.T) {
 	do(t, d, note("a"))
 	other := newPeer(t)
 	fetch(t, other, d.ID())
-	if _, err := other.Sync(bounded(t), SyncOptions{Remotes: []Remote{{URL: l.URL(), Token: "signed"}}}); err != nil {
+	if _, err := other.Sync(bounded(t), SyncOptions{Remotes: []Remote{{URL: l.URL(), Token: signed}}}); err != nil {
 		t.Error(err)
 	}
 	if _, err := other.Sync(bounded(t), SyncOptions{Remotes: []Remote{{URL: l.URL(), Token: "forged"}}}); !errors.Is(err, wire.ErrRefused) {

@@ -134,9 +134,10 @@ func TestAReceiptGoesThroughTheStates(t *testing.T) {
 	// is waited for across the connections.
 	r.stop()
 	second := do(t, a, note("b"))
+	url := r.url
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		if err := second.Wait(bounded(t), Acknowledged, r.url); err != nil {
+		if err := second.Wait(bounded(t), Acknowledged, url); err != nil {
 			t.Error(err)
 		}
 	})

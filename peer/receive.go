@@ -7,6 +7,7 @@ import (
 	"syncline/crdt/id"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/socket"
 )
 
@@ -39,6 +40,8 @@ func (c *conn) receive(frame []byte) error {
 		c.log.Warn("the other end reports an error", "err", fmt.Errorf("%.200s", m.Message))
 	case *wire.Notice:
 		c.notice(m)
+	case *wire.Token:
+		return c.renewPass(m)
 	default:
 		c.log.Debug("message dropped", "type", m.Type(), "why", "not acted on by a peer")
 	}
@@ -107,9 +110,13 @@ func (c *conn) take(doc id.Document) (bool, error) {
 	switch {
 	case known:
 		return true, nil
+	case c.pass.Grant().Document(doc) == access.None:
+		// What it may not know of looks like what is not there.
+		c.send(&wire.Unavailable{Route: c.route(), Document: doc})
+		return false, nil
 	case n >= c.p.o.MaxDocuments:
 		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", n))
-	case !c.p.knows(doc) && !c.admits():
+	case !c.p.knows(doc) && !c.admits:
 		c.send(&wire.Unavailable{Route: c.route(), Document: doc})
 		return false, nil
 	}

@@ -59,6 +59,8 @@ type member struct {
 	requests bool // its last sync message was a request
 	refusals int  // of changes that it sent
 	barred   error
+	readOnly bool      // its changes are not taken
+	told     bool      // … which it was told
 	theirs   []id.Hash // its heads in its last message
 	acked    []id.Hash // what it is known to have, as last reported
 	standing standing  // as last reported
@@ -91,12 +93,18 @@ type (
 	// enter is a connection's first input. saved is what an earlier session with
 	// the same remote left, or nil.
 	enter struct {
-		conn   connID
-		peer   string
-		remote string
-		saved  []byte
-		begin  bool // say the first word
-		met    bool // there was a session on this connection before
+		conn     connID
+		peer     string
+		remote   string
+		saved    []byte
+		begin    bool // say the first word
+		met      bool // there was a session on this connection before
+		readOnly bool // its changes are not taken
+	}
+	// granted says what a member may do from now on.
+	granted struct {
+		conn     connID
+		readOnly bool
 	}
 	// message is a sync message with its changes, each of which is well formed
 	// alone; or the error that one of them is not.
@@ -139,7 +147,7 @@ type (
 		more    bool
 	}
 	sendUnavailable struct{ conn connID }
-	// sendRefusal tells a member that a change it sent was refused.
+	// sendRefusal tells a member that a change of its is not taken.
 	sendRefusal struct {
 		conn connID
 		hash id.Hash // zero when it could not be told
@@ -208,6 +216,8 @@ func (r *replica) take(in input) {
 				m.holds = holdsNone
 			}
 		}
+	case granted:
+		r.takeGranted(in)
 	case written:
 		if m := r.members[in.conn]; m != nil {
 			m.writing, m.answer = false, true
@@ -231,7 +241,7 @@ func (r *replica) takeEnter(in enter) {
 	if r.members[in.conn] != nil {
 		return
 	}
-	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin}
+	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin, readOnly: in.readOnly}
 	if in.begin || in.met {
 		r.openSession(m)
 	}
@@ -241,7 +251,7 @@ func (r *replica) takeEnter(in enter) {
 
 // openSession starts a member's session from what an earlier one left.
 func (r *replica) openSession(m *member) {
-	m.session = session.New(r.graph, r.orphans, session.Options{})
+	m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
 	if m.saved == nil {
 		return
 	}
@@ -259,7 +269,11 @@ func (r *replica) takeMessage(m *member, in message) {
 		return
 	}
 	for _, c := range in.changes {
-		r.intake.Take(c, m.sender())
+		if m.readOnly {
+			r.decline(m, c.Hash)
+		} else {
+			r.intake.Take(c, m.sender())
+		}
 	}
 	r.heard = append(r.heard, in)
 }

@@ -16,6 +16,11 @@ func (r *replica) hear(m *member, in message) {
 		r.openSession(m)
 	}
 	m.session.Receive(in.msg)
+	if m.readOnly {
+		for _, h := range in.msg.Heads {
+			r.decline(m, h)
+		}
+	}
 	m.answer, m.asked, m.declined, m.requests = true, false, false, in.request
 	m.theirs = in.msg.Heads
 	switch {
@@ -74,7 +79,7 @@ func (r *replica) answerRequests() {
 		return
 	}
 	for _, m := range r.order {
-		if m.barred == nil && (m.holds == holdsSome || m.asked && !r.asking(m.peer)) {
+		if m.barred == nil && !m.readOnly && (m.holds == holdsSome || m.asked && !r.asking(m.peer)) {
 			return
 		}
 	}
@@ -138,7 +143,7 @@ var (
 // apart reports whether a member has all that we have, and we have all that we
 // would take of what it has.
 func (r *replica) apart(m *member) bool {
-	if len(m.theirs) == 0 || len(r.graph.Missing(m.theirs)) == 0 || len(r.orphans.MissingFrom(r.graph, m.theirs, 1)) > 0 {
+	if len(m.theirs) == 0 || len(r.graph.Missing(m.theirs)) == 0 || !m.readOnly && len(r.orphans.MissingFrom(r.graph, m.theirs, 1)) > 0 {
 		return false
 	}
 	return len(r.graph.Since(m.session.Acked())) == 0

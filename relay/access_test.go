@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,75 +15,13 @@ import (
 	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/relay/wire/access"
+	"syncline/relay/wire/access/accesstest"
 )
 
-// issuer makes the tokens of a test, and what checks them.
-type issuer struct {
-	t        testing.TB
-	key      *access.SigningKey
-	verifier *access.Verifier
+// guarded are the options of a relay that wants this issuer's tokens.
+func guarded(i *accesstest.Issuer) Options {
+	return Options{Access: i.Verifier, Audience: accesstest.Audience}
 }
-
-const testAudience = "relay.test"
-
-func newIssuer(t testing.TB) *issuer {
-	t.Helper()
-	key, err := access.GenerateKey(access.EdDSA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	jwks, err := key.AddTo(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "keys.jwks")
-	if err := os.WriteFile(path, jwks, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &issuer{t: t, key: key, verifier: newVerifier(t, access.Options{KeyFile: path, Audience: testAudience})}
-}
-
-func newVerifier(t testing.TB, o access.Options) *access.Verifier {
-	t.Helper()
-	v, err := access.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { v.Close() })
-	return v
-}
-
-// options are those of a relay that wants this issuer's tokens.
-func (i *issuer) options() Options { return Options{Access: i.verifier, Audience: testAudience} }
-
-func (i *issuer) sign(c access.Claims) string {
-	i.t.Helper()
-	c.Audience = []string{testAudience}
-	if c.Expires.IsZero() {
-		c.Expires = time.Now().Add(time.Hour)
-	}
-	token, err := i.key.Sign(c)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	return token
-}
-
-// token grants an account what the rules say.
-func (i *issuer) token(account string, rules ...access.Rule) string {
-	i.t.Helper()
-	return i.sign(access.Claims{Account: account, Documents: rules})
-}
-
-func reads(doc id.Document) access.Rule {
-	return access.Rule{Prefix: string(doc[:]), Access: access.Read}
-}
-
-func writes(doc id.Document) access.Rule {
-	return access.Rule{Prefix: string(doc[:]), Access: access.Write}
-}
-
-var writesAll = access.Rule{Access: access.Write}
 
 // bearing is a request with a token in its header.
 func bearing(token string) *websocket.DialOptions {
@@ -135,14 +71,14 @@ func (l *logged) logger() *slog.Logger {
 }
 
 func TestATokenComesInOneOfThreeWays(t *testing.T) {
-	i := newIssuer(t)
+	i := accesstest.NewIssuer(t)
 	var log logged
-	o := i.options()
+	o := guarded(i)
 	o.Log = log.logger()
 	s := serve(t, o)
 	doc := id.NewDocument()
-	good := i.token("alice", writes(doc))
-	other := i.token("alice", writes(doc), writes(id.NewDocument()))
+	good := i.Token("alice", accesstest.Writes(doc))
+	other := i.Token("alice", accesstest.Writes(doc), accesstest.Writes(id.NewDocument()))
 	local := func(token string) wire.Local { return wire.Local{PeerID: "p", Metadata: wire.Metadata{Token: token}} }
 	protocols := func(ps ...string) *websocket.DialOptions { return &websocket.DialOptions{Subprotocols: ps} }
 	bad := good[:len(good)-8] + "AAAAAAAA"
@@ -188,7 +124,7 @@ func TestATokenComesInOneOfThreeWays(t *testing.T) {
 		"two that differ":        {o: bearing(good), join: other, says: "two different access tokens", as: operate.AuthUnauthorised},
 		"two in the request":     {o: &websocket.DialOptions{HTTPHeader: bearing(good).HTTPHeader, Subprotocols: []string{access.Subprotocol, "bearer." + other}}, says: "two different access tokens", as: operate.AuthUnauthorised},
 		"not a JWT":              {join: "hunter2-is-no-token", says: "not a signed JWT", as: operate.AuthUnauthorised},
-		"another audience":       {join: must(i.key.Sign(access.Claims{Account: "alice", Audience: []string{"elsewhere"}, Expires: time.Now().Add(time.Hour), Documents: []access.Rule{writesAll}})), says: "another audience", as: operate.AuthUnauthorised},
+		"another audience":       {join: i.Sign(access.Claims{Account: "alice", Audience: []string{"elsewhere"}, Documents: []access.Rule{accesstest.WritesAll}}), says: "another audience", as: operate.AuthUnauthorised},
 	}
 	for name, tt := range refused {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +140,7 @@ func TestATokenComesInOneOfThreeWays(t *testing.T) {
 		})
 	}
 	t.Run("expired", func(t *testing.T) {
-		c := dial(t, s.url, "p", bearing(i.sign(access.Claims{Account: "alice", Expires: time.Now().Add(-time.Minute), Documents: []access.Rule{writesAll}})))
+		c := dial(t, s.url, "p", bearing(i.Sign(access.Claims{Account: "alice", Expires: time.Now().Add(-time.Minute), Documents: []access.Rule{accesstest.WritesAll}})))
 		if text, code := c.refusal(local("")); code != wire.CloseExpired || !strings.Contains(text, "expired") {
 			t.Errorf("closed with %s, told %q", code, text)
 		}
@@ -222,13 +158,6 @@ func TestATokenComesInOneOfThreeWays(t *testing.T) {
 			}
 		}
 	}
-}
-
-func must(token string, err error) string {
-	if err != nil {
-		panic(err)
-	}
-	return token
 }
 
 func TestAPageOfAnotherOriginIsToldAndClosed(t *testing.T) {
@@ -262,10 +191,10 @@ func TestAPageOfAnotherOriginIsToldAndClosed(t *testing.T) {
 }
 
 func TestWhileTheKeysCannotBeHadClientsAreToldToComeBack(t *testing.T) {
-	i := newIssuer(t)
-	gone := access.Options{JWKSURL: "http://127.0.0.1:1/keys", Audience: testAudience, MinRefresh: time.Nanosecond}
-	s := serve(t, Options{Access: newVerifier(t, gone)})
-	c := dial(t, s.url, "p", bearing(i.token("alice", writesAll)))
+	i := accesstest.NewIssuer(t)
+	gone := access.Options{JWKSURL: "http://127.0.0.1:1/keys", MinRefresh: time.Nanosecond}
+	s := serve(t, Options{Access: accesstest.NewVerifier(t, gone)})
+	c := dial(t, s.url, "p", bearing(i.Token("alice", accesstest.WritesAll)))
 	text, code := c.refusal(wire.Local{PeerID: "p"})
 	if code != wire.CloseInternal || !strings.Contains(text, "cannot be checked at the moment") || strings.Contains(text, "127.0.0.1") {
 		t.Errorf("closed with %s, told %q", code, text)

@@ -148,7 +148,7 @@ func (c *conn) sendRefusal(doc id.Document, hash id.Hash, err error) {
 	n := wire.Notice{Code: wire.NoticeRejectedChange, Document: doc, Hash: hash, Message: fmt.Sprintf("document %s: %s", doc, err)}
 	why := operate.RejectUnfit
 	switch {
-	case errors.Is(err, errReadOnly):
+	case errors.Is(err, access.ErrReadOnly):
 		why, n.Code = operate.RejectForbidden, wire.NoticeReadOnly
 	case hash == id.Hash{}:
 		why = operate.RejectMalformed

@@ -8,17 +8,18 @@ import (
 
 	"syncline/crdt/id"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access/accesstest"
 )
 
 // TestAnotherAccountDoesNotTakeAPeersPlace has somebody join with a peer id that is
 // not his.
 func TestAnotherAccountDoesNotTakeAPeersPlace(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
-	alice := joinBearing(t, s, "phone", i.token("alice", writesAll), 0)
-	joinBearing(t, s, "phone", i.token("mallory", writesAll), 0).alive()
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
+	alice := joinBearing(t, s, "phone", i.Token("alice", accesstest.WritesAll), 0)
+	joinBearing(t, s, "phone", i.Token("mallory", accesstest.WritesAll), 0).alive()
 	alice.alive()
-	joinBearing(t, s, "phone", i.token("alice", writesAll), 0).alive()
+	joinBearing(t, s, "phone", i.Token("alice", accesstest.WritesAll), 0).alive()
 	if code := alice.untilClosed(); code != wire.CloseReplaced {
 		t.Errorf("closed with %s, want %s", code, wire.CloseReplaced)
 	}
@@ -28,12 +29,12 @@ func TestAnotherAccountDoesNotTakeAPeersPlace(t *testing.T) {
 func TestNobodySendsMuchBeforeHeJoins(t *testing.T) {
 	s := serve(t, Options{})
 	c := upgrade(t, s.url, "p")
-	c.ws.Write(c.ctx, websocket.MessageBinary, make([]byte, 4*maxJoin))
+	c.ws.Write(c.ctx, websocket.MessageBinary, make([]byte, 4*wire.MaxJoin))
 	if code := c.untilClosed(); code != wire.CloseTooLarge {
 		t.Errorf("closed with %s, want %s", code, wire.CloseTooLarge)
 	}
 	joined := join(t, s.url, "q")
-	joined.sendFrame(make([]byte, 4*maxJoin)) // no message, but of a size that is taken
+	joined.sendFrame(make([]byte, 4*wire.MaxJoin)) // no message, but of a size that is taken
 	if code := joined.untilClosed(); code != wire.CloseProtocol {
 		t.Errorf("closed with %s, want %s", code, wire.CloseProtocol)
 	}

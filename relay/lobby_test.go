@@ -12,13 +12,14 @@ import (
 	"syncline/crdt/id"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access/accesstest"
 )
 
 // TestOneTooManyIsToldWhy has each limit on connections reached, and room again when
 // one of them ends.
 func TestOneTooManyIsToldWhy(t *testing.T) {
-	i := newIssuer(t)
-	alice, bob := i.token("alice", writesAll), i.token("bob", writesAll)
+	i := accesstest.NewIssuer(t)
+	alice, bob := i.Token("alice", accesstest.WritesAll), i.Token("bob", accesstest.WritesAll)
 	for name, tt := range map[string]struct {
 		limit func(*Options)
 		says  string
@@ -30,7 +31,7 @@ func TestOneTooManyIsToldWhy(t *testing.T) {
 		"of one account":   {func(o *Options) { o.MaxPerAccount = 2 }, "account has 2 connections, and may not have more; close one", alice, bob},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := i.options()
+			o := guarded(i)
 			tt.limit(&o)
 			s := serve(t, o)
 			first, second := joinBearing(t, s, "first", alice, 0), joinBearing(t, s, "second", alice, wire.Syncline)
@@ -91,11 +92,11 @@ func TestWhoDoesNotJoinTakesNoMoreThanItsPlace(t *testing.T) {
 }
 
 func TestTooManyDocumentsOfAnAccount(t *testing.T) {
-	i := newIssuer(t)
-	o := i.options()
+	i := accesstest.NewIssuer(t)
+	o := guarded(i)
 	o.MaxAccountDocuments = 4
 	s := serve(t, o)
-	alice := i.token("alice", writesAll)
+	alice := i.Token("alice", accesstest.WritesAll)
 	first, second := joinBearing(t, s, "first", alice, 0), joinBearing(t, s, "second", alice, 0)
 	for range 2 {
 		first.alive() // opens a document
@@ -109,7 +110,7 @@ func TestTooManyDocumentsOfAnAccount(t *testing.T) {
 	if n := third.notices; len(n) != 1 || n[0].Code != wire.NoticeOverLimit || n[0].RetryAfter != time.Minute || !strings.Contains(n[0].Message, "more than 4 documents") {
 		t.Errorf("told %v", n)
 	}
-	bob := joinBearing(t, s, "bob", i.token("bob", writesAll), 0)
+	bob := joinBearing(t, s, "bob", i.Token("bob", accesstest.WritesAll), 0)
 	for range 4 {
 		bob.alive()
 	}
@@ -119,7 +120,7 @@ func TestTooManyDocumentsOfAnAccount(t *testing.T) {
 	for range 2 {
 		second.alive()
 	}
-	second.renew(i.token("alice", reads(id.NewDocument())))
+	second.renew(i.Token("alice", accesstest.Reads(id.NewDocument())))
 	second.until("its documents are gone", func() bool { return len(second.unavailable) == 8 })
 	fourth := joinBearing(t, s, "fourth", alice, 0)
 	for range 4 {
@@ -130,7 +131,7 @@ func TestTooManyDocumentsOfAnAccount(t *testing.T) {
 // TestWhatComesTooFastIsDelayedAndNotLost: each connection brings in one message
 // more than may come at once.
 func TestWhatComesTooFastIsDelayedAndNotLost(t *testing.T) {
-	i := newIssuer(t)
+	i := accesstest.NewIssuer(t)
 	for name, tt := range map[string]struct {
 		o       Options
 		changes int
@@ -140,10 +141,10 @@ func TestWhatComesTooFastIsDelayedAndNotLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := tt.o
-			o.Access = i.verifier
+			o.Access = i.Verifier
 			s := serve(t, o)
 			doc := id.NewDocument()
-			clients := []*client{joinBearing(t, s, "a", i.token("alice", writesAll), 0), joinBearing(t, s, "b", i.token("alice", writesAll), 0)}
+			clients := []*client{joinBearing(t, s, "a", i.Token("alice", accesstest.WritesAll), 0), joinBearing(t, s, "b", i.Token("alice", accesstest.WritesAll), 0)}
 			var rs []*replica
 			for _, c := range clients {
 				r := newReplica(t, doc, c.peer)
@@ -154,7 +155,7 @@ func TestWhatComesTooFastIsDelayedAndNotLost(t *testing.T) {
 				c.send(changesOf(c, r)) // all at once
 			}
 			late := newReplica(t, doc, "late")
-			reader := joinBearing(t, s, "late", i.token("bob", writesAll), 0)
+			reader := joinBearing(t, s, "late", i.Token("bob", accesstest.WritesAll), 0)
 			reader.sync(late)
 			reader.fetch(late, rs[0].g.Heads()...)
 			reader.fetch(late, rs[1].g.Heads()...)

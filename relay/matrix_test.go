@@ -12,6 +12,7 @@ import (
 	"syncline/crdt/session"
 	"syncline/relay/wire"
 	"syncline/relay/wire/access"
+	"syncline/relay/wire/access/accesstest"
 )
 
 // cell is one trial of the access matrix: somebody, connected, sends one message
@@ -19,7 +20,7 @@ import (
 type cell struct {
 	t       *testing.T
 	s       *server
-	issuer  *issuer
+	issuer  *accesstest.Issuer
 	doc     id.Document
 	replica *replica // of the watcher
 	watcher *client
@@ -44,16 +45,16 @@ func roles() []role {
 		{"admin only", access.None, access.None, func(id.Document) access.Claims {
 			return access.Claims{Account: "subject", Admin: true}
 		}},
-		{"reads another", access.None, access.None, func(id.Document) access.Claims { return of(reads(id.NewDocument())) }},
-		{"reads one", access.Read, access.None, func(d id.Document) access.Claims { return of(reads(d)) }},
-		{"writes one", access.Write, access.None, func(d id.Document) access.Claims { return of(writes(d)) }},
+		{"reads another", access.None, access.None, func(id.Document) access.Claims { return of(accesstest.Reads(id.NewDocument())) }},
+		{"reads one", access.Read, access.None, func(d id.Document) access.Claims { return of(accesstest.Reads(d)) }},
+		{"writes one", access.Write, access.None, func(d id.Document) access.Claims { return of(accesstest.Writes(d)) }},
 		{"reads by prefix", access.Read, access.None, func(d id.Document) access.Claims {
 			return of(access.Rule{Prefix: string(d[:7]), Access: access.Read})
 		}},
 		{"reads all, writes one", access.Write, access.Read, func(d id.Document) access.Claims {
-			return of(writes(d), access.Rule{Access: access.Read})
+			return of(accesstest.Writes(d), access.Rule{Access: access.Read})
 		}},
-		{"all", access.Write, access.Write, func(id.Document) access.Claims { return of(writesAll) }},
+		{"all", access.Write, access.Write, func(id.Document) access.Claims { return of(accesstest.WritesAll) }},
 	}
 }
 
@@ -212,10 +213,10 @@ func many(n int, what string) string {
 }
 
 // newCell seats the watcher, who has the document if it is to be there.
-func newCell(t *testing.T, s *server, i *issuer, r role, granted, there bool) *cell {
+func newCell(t *testing.T, s *server, i *accesstest.Issuer, r role, granted, there bool) *cell {
 	t.Helper()
 	c := &cell{t: t, s: s, issuer: i, doc: idOfLength(28)}
-	c.watcher = joinBearing(t, s, "watcher "+c.doc.String(), i.token("watcher", writesAll), wire.Syncline)
+	c.watcher = joinBearing(t, s, "watcher "+c.doc.String(), i.Token("watcher", accesstest.WritesAll), wire.Syncline)
 	c.replica = newReplica(t, c.doc, "watcher")
 	if there {
 		c.replica.edit("secret")
@@ -226,7 +227,7 @@ func newCell(t *testing.T, s *server, i *issuer, r role, granted, there bool) *c
 	if !granted {
 		subject = id.NewDocument()
 	}
-	c.subject = joinBearing(t, s, "subject "+c.doc.String(), i.sign(r.claim(subject)), wire.Syncline)
+	c.subject = joinBearing(t, s, "subject "+c.doc.String(), i.Sign(r.claim(subject)), wire.Syncline)
 	c.own = newReplica(t, c.doc, "subject")
 	c.own.edit("mine")
 	return c
@@ -281,8 +282,8 @@ func (c *cell) spread() string {
 // and not, that are there and not. What is not there and what is not granted look
 // the same, byte for byte; what is not granted is neither stored nor passed on.
 func TestAccessMatrix(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	for _, r := range roles() {
 		for _, d := range deeds() {
 			t.Run(r.name+"/"+d.name, func(t *testing.T) {
@@ -351,8 +352,8 @@ func (c *cell) anonymous() []byte {
 
 // TestWithoutAGoodTokenThereIsNothing: no message but join is looked at.
 func TestWithoutAGoodTokenThereIsNothing(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	for _, d := range deeds() {
 		t.Run(d.name, func(t *testing.T) {
 			var first []byte

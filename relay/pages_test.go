@@ -15,6 +15,7 @@ import (
 	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/relay/wire/access"
+	"syncline/relay/wire/access/accesstest"
 	"syncline/relay/wire/admin"
 )
 
@@ -77,11 +78,11 @@ func (s *server) reading(t *testing.T) map[string]float64 {
 }
 
 func TestMetricsMoveWithWhatHappens(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
-	a := joinBearing(t, s, "a", i.token("alice", writes(doc)), wire.Syncline)
-	b := joinBearing(t, s, "b", i.token("bob", reads(doc)), wire.Syncline)
+	a := joinBearing(t, s, "a", i.Token("alice", accesstest.Writes(doc)), wire.Syncline)
+	b := joinBearing(t, s, "b", i.Token("bob", accesstest.Reads(doc)), wire.Syncline)
 	ra, rb := newReplica(t, doc, "a"), newReplica(t, doc, "b")
 	var changes float64
 	for n := range 3 {
@@ -162,13 +163,13 @@ func TestMetricsMoveWithWhatHappens(t *testing.T) {
 }
 
 func TestStatusShowsWhoIsHere(t *testing.T) {
-	i := newIssuer(t)
-	o := i.options()
+	i := accesstest.NewIssuer(t)
+	o := guarded(i)
 	o.IdleBytes = 1 << 20 // documents stay in memory
 	o.Version = "1.2.3"
 	s := serve(t, o)
 	doc := id.NewDocument()
-	a := joinBearing(t, s, "peer <a>", i.token("alice", writes(doc)), wire.Syncline)
+	a := joinBearing(t, s, "peer <a>", i.Token("alice", accesstest.Writes(doc)), wire.Syncline)
 	r := newReplica(t, doc, "a")
 	for range 3 {
 		r.edit("k")
@@ -214,15 +215,15 @@ func TestStatusShowsWhoIsHere(t *testing.T) {
 }
 
 func TestWhatARelayCanDoIsToldToAll(t *testing.T) {
-	i := newIssuer(t)
-	o := i.options()
+	i := accesstest.NewIssuer(t)
+	o := guarded(i)
 	o.MaxFrame, o.MaxDocuments = 12345, 77
 	s := serve(t, o)
 	var c operate.Capabilities
 	if status, body := s.ask(t, "GET", operate.CapabilitiesPath, &c); status != 200 {
 		t.Fatalf("%d: %s", status, body)
 	}
-	if c.Name != "syncline" || c.Peer != s.PeerID() || c.Syncline != wire.Syncline || len(c.Protocol) != 1 || !c.Auth.Required || c.Auth.Audience != testAudience || len(c.Auth.Algorithms) != 3 {
+	if c.Name != "syncline" || c.Peer != s.PeerID() || c.Syncline != wire.Syncline || len(c.Protocol) != 1 || !c.Auth.Required || c.Auth.Audience != accesstest.Audience || len(c.Auth.Algorithms) != 3 {
 		t.Errorf("have %+v", c)
 	}
 	if c.Limits["frameBytes"] != 12345 || c.Limits["documentsPerConnection"] != 77 || c.Limits["handshakeMs"] != 5000 {
@@ -237,10 +238,10 @@ func TestWhatARelayCanDoIsToldToAll(t *testing.T) {
 
 // TestPagesForWhom asks as others do, who are not on this machine.
 func TestPagesForWhom(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
-	c := joinBearing(t, s, "c", i.token("alice", writesAll), 0)
+	c := joinBearing(t, s, "c", i.Token("alice", accesstest.WritesAll), 0)
 	r := newReplica(t, doc, "a")
 	r.edit("k")
 	c.sync(r)
@@ -259,11 +260,11 @@ func TestPagesForWhom(t *testing.T) {
 		}
 		return res.Code
 	}
-	keeper := i.sign(access.Claims{Account: "keeper", Admin: true})
+	keeper := i.Sign(access.Claims{Account: "keeper", Admin: true})
 	const away = "203.0.113.7:4711"
 	private := []string{operate.MetricsPath, operate.StatusPath, operate.StatusPath + "?json", admin.Path, admin.Path + "/" + doc.String()}
 	for _, path := range private {
-		for who, token := range map[string]string{"nobody": "", "a writer of all": i.token("alice", writesAll), "a forger": keeper[:len(keeper)-8] + "AAAAAAAA"} {
+		for who, token := range map[string]string{"nobody": "", "a writer of all": i.Token("alice", accesstest.WritesAll), "a forger": keeper[:len(keeper)-8] + "AAAAAAAA"} {
 			for _, method := range []string{"GET", "DELETE", "POST"} {
 				if code := from(away, token, method, path); code != http.StatusForbidden && code != http.StatusUnauthorized {
 					t.Errorf("%s %s by %s: %d", method, path, who, code)

@@ -6,20 +6,21 @@ import (
 	"syncline/crdt/id"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access/accesstest"
 )
 
 // TestWhoMayOnlyReadIsToldOfWhatItKeeps: an end that sees READ_ONLY in what it is
 // sent brings none of its changes, and is told all the same that it has some.
 func TestWhoMayOnlyReadIsToldOfWhatItKeeps(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
-	w := joinBearing(t, s, "writer", i.token("writer", writes(doc)), 0)
+	w := joinBearing(t, s, "writer", i.Token("writer", accesstest.Writes(doc)), 0)
 	rw := newReplica(t, doc, "writer")
 	rw.edit("k")
 	w.sync(rw)
 	w.acked(rw)
-	c := joinBearing(t, s, "reader", i.token("reader", reads(doc)), wire.Syncline)
+	c := joinBearing(t, s, "reader", i.Token("reader", accesstest.Reads(doc)), wire.Syncline)
 	r := newReplica(t, doc, "reader")
 	own := r.edit("mine")
 	c.sync(r)
@@ -36,11 +37,11 @@ func TestWhoMayOnlyReadIsToldOfWhatItKeeps(t *testing.T) {
 // TestRightsChangeWhileADocumentIsOpen: to gain the right to write brings what was
 // refused, and to lose it stops nothing that is read.
 func TestRightsChangeWhileADocumentIsOpen(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
-	w := joinBearing(t, s, "writer", i.token("writer", writes(doc)), wire.Syncline)
-	c := joinBearing(t, s, "c", i.token("alice", reads(doc)), wire.Syncline)
+	w := joinBearing(t, s, "writer", i.Token("writer", accesstest.Writes(doc)), wire.Syncline)
+	c := joinBearing(t, s, "c", i.Token("alice", accesstest.Reads(doc)), wire.Syncline)
 	rw, r := newReplica(t, doc, "writer"), newReplica(t, doc, "c")
 	rw.edit("k")
 	w.sync(rw)
@@ -54,11 +55,11 @@ func TestRightsChangeWhileADocumentIsOpen(t *testing.T) {
 		t.Fatal("a change of a reader was passed on")
 	}
 	// Nobody says anything but the token.
-	c.renew(i.token("alice", writes(doc)))
+	c.renew(i.Token("alice", accesstest.Writes(doc)))
 	c.acked(r)
 	w.fetch(rw, own.Hash)
 	// And back: what others write keeps coming.
-	c.renew(i.token("alice", reads(doc)))
+	c.renew(i.Token("alice", accesstest.Reads(doc)))
 	c.alive()
 	theirs := rw.edit("theirs")
 	w.sync(rw)
@@ -67,11 +68,11 @@ func TestRightsChangeWhileADocumentIsOpen(t *testing.T) {
 
 // TestRightsThatComeAndGoAtOnce has a document left and entered within one round.
 func TestRightsThatComeAndGoAtOnce(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
-	w := joinBearing(t, s, "writer", i.token("writer", writes(doc)), wire.Syncline)
-	c := joinBearing(t, s, "c", i.token("alice", writes(doc)), wire.Syncline)
+	w := joinBearing(t, s, "writer", i.Token("writer", accesstest.Writes(doc)), wire.Syncline)
+	c := joinBearing(t, s, "c", i.Token("alice", accesstest.Writes(doc)), wire.Syncline)
 	rw, r := newReplica(t, doc, "writer"), newReplica(t, doc, "c")
 	rw.edit("k")
 	w.sync(rw)
@@ -80,8 +81,8 @@ func TestRightsThatComeAndGoAtOnce(t *testing.T) {
 	c.fetch(r, rw.g.Heads()...)
 	c.acked(r)
 	for range 4 {
-		c.renew(i.token("alice", reads(id.NewDocument())))
-		c.renew(i.token("alice", writes(doc)))
+		c.renew(i.Token("alice", accesstest.Reads(id.NewDocument())))
+		c.renew(i.Token("alice", accesstest.Writes(doc)))
 		r.begin(nil)
 		c.sync(r)
 		theirs := rw.edit("theirs")

@@ -143,7 +143,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.o.Log.Debug("not a WebSocket request", "err", err)
 		return
 	}
-	ws.SetReadLimit(min(r.o.MaxFrame, maxJoin))
+	ws.SetReadLimit(min(r.o.MaxFrame, wire.MaxJoin))
 	r.metrics.Accepted.Inc()
 	if r.lobby.arrive() {
 		defer r.lobby.present.Done()
@@ -158,10 +158,6 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.lobby.leave(v)
 	r.serve(ctx, ws, tap.Conn, pulse, visitor, v)
 }
-
-// maxJoin bounds the first frame of a connection, in bytes: a token is the largest
-// part of it, and nobody has shown who he is yet.
-const maxJoin = 64 << 10
 
 // serve shakes hands and runs the connection.
 func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, visitor access.Visitor, v *visit) {

@@ -10,6 +10,7 @@ import (
 	"syncline/relay/operate"
 	"syncline/relay/wire"
 	"syncline/relay/wire/access"
+	"syncline/relay/wire/access/accesstest"
 )
 
 // TestWhoMayOnlyReadGoesOnReading has changes of its own refused, once by a notice
@@ -17,16 +18,16 @@ import (
 func TestWhoMayOnlyReadGoesOnReading(t *testing.T) {
 	for name, version := range map[string]uint64{"stock": 0, "syncline": wire.Syncline} {
 		t.Run(name, func(t *testing.T) {
-			i := newIssuer(t)
-			s := serve(t, i.options())
+			i := accesstest.NewIssuer(t)
+			s := serve(t, guarded(i))
 			doc := id.NewDocument()
-			w := joinBearing(t, s, "writer", i.token("writer", writes(doc)), 0)
+			w := joinBearing(t, s, "writer", i.Token("writer", accesstest.Writes(doc)), 0)
 			rw := newReplica(t, doc, "writer")
 			rw.edit("k")
 			w.sync(rw)
 			w.acked(rw)
 
-			c := joinBearing(t, s, "reader", i.token("reader", reads(doc)), version)
+			c := joinBearing(t, s, "reader", i.Token("reader", accesstest.Reads(doc)), version)
 			r := newReplica(t, doc, "reader")
 			c.sync(r)
 			c.fetch(r, rw.g.Heads()...)
@@ -71,11 +72,11 @@ func changesOf(c *client, r *replica) *wire.Sync {
 
 // TestRightsOutlastRest has every room rest between any two messages.
 func TestRightsOutlastRest(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
-	w := joinBearing(t, s, "writer", i.token("writer", writes(doc)), wire.Syncline)
-	c := joinBearing(t, s, "reader", i.token("reader", reads(doc)), wire.Syncline)
+	w := joinBearing(t, s, "writer", i.Token("writer", accesstest.Writes(doc)), wire.Syncline)
+	c := joinBearing(t, s, "reader", i.Token("reader", accesstest.Reads(doc)), wire.Syncline)
 	rw, r := newReplica(t, doc, "writer"), newReplica(t, doc, "reader")
 	rw.edit("k")
 	w.sync(rw)
@@ -111,10 +112,10 @@ func (c *client) renew(token string) {
 }
 
 func TestATokenIsReplaced(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
 	kept, lost, gained := id.NewDocument(), id.NewDocument(), id.NewDocument()
-	w := joinBearing(t, s, "writer", i.token("writer", writesAll), 0)
+	w := joinBearing(t, s, "writer", i.Token("writer", accesstest.WritesAll), 0)
 	theirs := map[id.Document]*replica{}
 	for _, doc := range []id.Document{kept, lost, gained} {
 		r := newReplica(t, doc, "writer")
@@ -123,7 +124,7 @@ func TestATokenIsReplaced(t *testing.T) {
 		w.acked(r)
 		theirs[doc] = r
 	}
-	c := joinBearing(t, s, "c", i.token("alice", writes(kept), writes(lost)), wire.Syncline)
+	c := joinBearing(t, s, "c", i.Token("alice", accesstest.Writes(kept), accesstest.Writes(lost)), wire.Syncline)
 	rk, rl, rg := newReplica(t, kept, "c"), newReplica(t, lost, "c"), newReplica(t, gained, "c")
 	for _, r := range []*replica{rk, rl} {
 		c.sync(r)
@@ -134,7 +135,7 @@ func TestATokenIsReplaced(t *testing.T) {
 	c.until("it may not", func() bool { return len(c.unavailable) == 1 })
 
 	// What it may no longer is gone, and it is told once; what it may now is there.
-	c.renew(i.token("alice", writes(kept), writes(gained)))
+	c.renew(i.Token("alice", accesstest.Writes(kept), accesstest.Writes(gained)))
 	c.until("it is told", func() bool { return len(c.unavailable) == 2 })
 	if c.unavailable[1] != lost {
 		t.Errorf("told that %s is gone", c.unavailable[1])
@@ -165,7 +166,7 @@ func TestATokenIsReplaced(t *testing.T) {
 }
 
 func TestATokenThatIsNotGoodEndsTheConnection(t *testing.T) {
-	i := newIssuer(t)
+	i := accesstest.NewIssuer(t)
 	for name, tt := range map[string]struct {
 		token func() string
 		code  wire.CloseCode
@@ -173,15 +174,15 @@ func TestATokenThatIsNotGoodEndsTheConnection(t *testing.T) {
 	}{
 		"malformed":       {func() string { return "hunter2" }, wire.CloseUnauthorised, "not a signed JWT"},
 		"none":            {func() string { return "" }, wire.CloseUnauthorised, "no access token was sent"},
-		"another account": {func() string { return i.token("bob", writesAll) }, wire.CloseUnauthorised, "connect again to change accounts"},
+		"another account": {func() string { return i.Token("bob", accesstest.WritesAll) }, wire.CloseUnauthorised, "connect again to change accounts"},
 		"expired": {func() string {
-			return i.sign(access.Claims{Account: "alice", Expires: time.Now().Add(-time.Second), Documents: []access.Rule{writesAll}})
+			return i.Sign(access.Claims{Account: "alice", Expires: time.Now().Add(-time.Second), Documents: []access.Rule{accesstest.WritesAll}})
 		}, wire.CloseExpired, "expired"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, i.options())
+			s := serve(t, guarded(i))
 			for version, peer := range []string{"stock", "syncline"} {
-				c := joinBearing(t, s, peer, i.token("alice", writesAll), uint64(version))
+				c := joinBearing(t, s, peer, i.Token("alice", accesstest.WritesAll), uint64(version))
 				c.renew(tt.token())
 				if code := c.untilClosed(); code != tt.code {
 					t.Errorf("%s: closed with %s, want %s", peer, code, tt.code)
@@ -195,10 +196,10 @@ func TestATokenThatIsNotGoodEndsTheConnection(t *testing.T) {
 }
 
 func TestTokensAreReplacedNowAndThenOnly(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
-	c := joinBearing(t, s, "c", i.token("alice", writesAll), wire.Syncline)
-	next := i.token("alice", writesAll)
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
+	c := joinBearing(t, s, "c", i.Token("alice", accesstest.WritesAll), wire.Syncline)
+	next := i.Token("alice", accesstest.WritesAll)
 	for range 5 {
 		c.renew(next)
 	}
@@ -237,13 +238,13 @@ func (s *server) connOf(c *client) *conn {
 }
 
 func TestAConnectionEndsWithItsToken(t *testing.T) {
-	i := newIssuer(t)
-	s := serve(t, i.options())
-	refreshed := joinBearing(t, s, "refreshed", i.token("alice", writesAll), 0)
+	i := accesstest.NewIssuer(t)
+	s := serve(t, guarded(i))
+	refreshed := joinBearing(t, s, "refreshed", i.Token("alice", accesstest.WritesAll), 0)
 	s.connOf(refreshed).pass.Set(access.Grant{Account: "alice", Expires: time.Now().Add(time.Minute)})
-	refreshed.renew(i.token("alice", writesAll))
+	refreshed.renew(i.Token("alice", accesstest.WritesAll))
 	for version, peer := range []string{"stock", "syncline"} {
-		c := joinBearing(t, s, peer, i.token("alice", writesAll), uint64(version))
+		c := joinBearing(t, s, peer, i.Token("alice", accesstest.WritesAll), uint64(version))
 		s.connOf(c).pass.Set(access.Grant{Account: "alice", Expires: time.Now().Add(10 * time.Millisecond)})
 		if code := c.untilClosed(); code != wire.CloseExpired {
 			t.Errorf("%s: closed with %s", peer, code)

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"syncline/crdt/intake"
 	"syncline/crdt/session"
 	"syncline/relay/wire"
+	"syncline/relay/wire/access"
 	"syncline/storage"
 )
 
@@ -283,15 +283,12 @@ func (r *room) stageAll(m *member, changes []*chunk.Change) {
 	}
 }
 
-// errReadOnly is why the changes of a member are not taken that may only read.
-var errReadOnly = errors.New("you may read this document and not change it; your change stays with you")
-
 // decline tells a member that may only read that a change is not taken, whether it
 // brings it or only says that it has it. It is told once.
 func (r *room) decline(m *member, h id.Hash) {
 	if !m.told && !r.graph.Contains(h) {
 		m.told = true
-		r.do(sendRefusal{conn: m.conn, hash: h, err: errReadOnly})
+		r.do(sendRefusal{conn: m.conn, hash: h, err: access.ErrReadOnly})
 	}
 }
 

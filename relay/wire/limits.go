@@ -8,6 +8,10 @@ const (
 	// changes, sent uncompressed by a client of the first sync protocol: 30 MB.
 	MaxFrame = 64 << 20
 
+	// MaxJoin bounds the first frame that a client sends, in bytes: a token is the
+	// largest part of it, and nobody has shown who he is yet.
+	MaxJoin = 64 << 10
+
 	// MaxName bounds peer, session and storage ids and protocol versions, in
 	// bytes. Stock clients write at most 36.
 	MaxName = 256

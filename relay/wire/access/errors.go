@@ -39,6 +39,10 @@ var (
 // ErrMissing is why somebody is unauthorised who sent no token at all.
 var ErrMissing = errors.New("no access token was sent")
 
+// ErrReadOnly is why a change is not taken from somebody who may only read its
+// document. It ends nothing.
+var ErrReadOnly = errors.New("you may read this document and not change it; your change stays with you")
+
 // withClass gives a reason its class; no reason has none.
 func withClass(class, reason error) error {
 	if reason == nil {
