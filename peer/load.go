@@ -26,16 +26,20 @@ const (
 // quarantine and what builds on it is left out.
 func (d *desk) load(ctx context.Context) error {
 	for {
-		g, refused, err := d.loadGraph(ctx)
+		l, err := d.loadGraph(ctx)
 		if err != nil {
 			return err
 		}
+		g := l.graph
 		d.r = newReplica(d.doc, g, d.p.store.BodiesOf(ctx, d.doc))
 		d.again = newAgain(d.r, newDevice(d.p.secret, d.doc))
-		for _, h := range refused {
+		for _, h := range l.refused {
 			d.r.orphans.Refuse(h)
 		}
-		d.held = len(refused)
+		d.held = len(l.refused)
+		if err := d.holdBack(ctx, l.waiting()); err != nil {
+			return err
+		}
 		if g.Nodes() == g.Len() {
 			return nil
 		}
@@ -77,50 +81,41 @@ func (d *desk) unnoted(ctx context.Context) (rows []int64, err error) {
 	return rows, err
 }
 
-// loadGraph reads the journal. refused are the hashes that were left out.
-func (d *desk) loadGraph(ctx context.Context) (g *graph.Graph, refused []id.Hash, err error) {
-	excluded := map[id.Hash]bool{}
-	err = d.p.store.Quarantined(ctx, d.doc, func(e storage.Evidence) error {
+// loadGraph reads the journal.
+func (d *desk) loadGraph(ctx context.Context) (*loading, error) {
+	l := newLoading()
+	err := d.p.store.Quarantined(ctx, d.doc, func(e storage.Evidence) error {
 		if e.Reason != reasonTwin {
-			excluded[e.Hash] = true
-			refused = append(refused, e.Hash)
+			l.exclude(e.Hash)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	stuck, err := d.stuckElsewhere(ctx, func(h id.Hash) bool { return excluded[h] })
+	stuck, err := d.stuckElsewhere(ctx, func(h id.Hash) bool { return l.excluded[h] })
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, h := range stuck {
-		excluded[h] = true
-		refused = append(refused, h)
+		l.exclude(h)
 	}
-	g = graph.New()
 	err = d.p.store.Journal(ctx, d.doc, 0, func(row int64, hash id.Hash, head []byte) error {
 		d.lastRow = row
-		if excluded[hash] {
+		if l.excluded[hash] {
 			return nil
 		}
 		m, err := graph.DecodeMeta(hash, row, head)
 		if err != nil {
 			return err
 		}
-		err = g.Add(m)
-		if _, missing := errors.AsType[*graph.MissingError](err); missing && len(excluded) > 0 {
-			excluded[hash] = true // it builds on what is left out
-			refused = append(refused, hash)
-			return nil
-		}
-		return err
+		return l.add(m)
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	g.Publish(nil)
-	return g, refused, nil
+	l.graph.Publish(nil)
+	return l, nil
 }
 
 const (

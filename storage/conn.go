@@ -51,19 +51,23 @@ func pool(path string, busy time.Duration, n int, extra ...string) *sql.DB {
 	set := append([]string{fmt.Sprintf("busy_timeout = %d", busy.Milliseconds())}, pragmas...)
 	set = append(set, extra...)
 	db := sql.OpenDB(&connector{
-		dsn: dsn(path, url.Values{"_stmt_cache_size": {"32"}}),
-		driver: &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
-			for _, p := range set {
-				if _, err := c.Exec("PRAGMA "+p, nil); err != nil {
-					return fmt.Errorf("set pragma %s: %w", p, classify(err))
-				}
-			}
-			return nil
-		}},
+		dsn:    dsn(path, url.Values{"_stmt_cache_size": {"32"}}),
+		driver: &sqlite3.SQLiteDriver{ConnectHook: setPragmas(set)},
 	})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	return db
+}
+
+func setPragmas(set []string) func(*sqlite3.SQLiteConn) error {
+	return func(c *sqlite3.SQLiteConn) error {
+		for _, p := range set {
+			if _, err := c.Exec("PRAGMA "+p, nil); err != nil {
+				return fmt.Errorf("set pragma %s: %w", p, classify(err))
+			}
+		}
+		return nil
+	}
 }
 
 // dsn names path as a URI, so that no character of it is taken for a parameter.

@@ -53,6 +53,7 @@ var removals = []string{
 	`DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE document = ? LIMIT 1024)`,
 	`DELETE FROM segments WHERE id = (SELECT id FROM segments WHERE document = ? LIMIT 1)`,
 	`DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE document = ? LIMIT 64)`,
+	`DELETE FROM withdrawn WHERE id IN (SELECT id FROM withdrawn WHERE document = ? LIMIT 64)`,
 	`DELETE FROM sync_states WHERE (document, remote) IN (SELECT document, remote FROM sync_states WHERE document = ? LIMIT 1024)`,
 	`DELETE FROM documents WHERE id = ?`,
 }

@@ -51,6 +51,13 @@ func furnished(t *testing.T, s *Store) (doc, other id.Document) {
 			t.Fatal(err)
 		}
 	}
+	err = s.write(ctx, 0, func(t *tx) error {
+		return t.exec(`INSERT INTO withdrawn (source, document, row, hash, actor, origin, reason, time_ms, head, body)
+			SELECT 'journal', document, max(seq), hash, actor, origin, 'rot', 0, head, body FROM journal GROUP BY document`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return doc, other
 }
 
@@ -61,7 +68,8 @@ func leftOf(t *testing.T, s *Store, keep id.Document) (left int) {
 		SELECT (SELECT count(*) FROM documents WHERE id NOT IN k) + (SELECT count(*) FROM journal WHERE document NOT IN k)
 			+ (SELECT count(*) FROM segments WHERE document NOT IN k) + (SELECT count(*) FROM applying WHERE document NOT IN k)
 			+ (SELECT count(*) FROM operations WHERE document NOT IN k) + (SELECT count(*) FROM undelivered WHERE document NOT IN k)
-			+ (SELECT count(*) FROM quarantine WHERE document NOT IN k) + (SELECT count(*) FROM sync_states WHERE document NOT IN k)`,
+			+ (SELECT count(*) FROM quarantine WHERE document NOT IN k) + (SELECT count(*) FROM sync_states WHERE document NOT IN k)
+			+ (SELECT count(*) FROM withdrawn WHERE document NOT IN k)`,
 		keep[:]).Scan(&left)
 	if err != nil {
 		t.Fatal(err)

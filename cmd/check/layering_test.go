@@ -54,7 +54,8 @@ var layers = []layer{
 	{pkg: "relay/interop"}, // tests alone
 	{pkg: "relay", may: []string{"relay/wire/...", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/intake", "crdt/session"}},
 	{pkg: "peer/telemetry", may: []string{"peer"}},
-	{pkg: "peer/...", may: []string{"relay/wire/...", "storage/...", "crdt/..."}},
+	{pkg: "peer/doctor", may: []string{"storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
+	{pkg: "peer/...", may: []string{"peer/doctor", "relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it
 	{pkg: "bench/...", may: []string{"bench/...", "peer/...", "relay/...", "storage/...", "crdt/..."}},
 	{pkg: "cmd/check", may: []string{"bench/js"}},
