@@ -46,7 +46,8 @@
 //	name@3    the app's function of that name and version
 //
 // Of candidates that a rule finds equal, the one with the larger operation id is
-// taken. Times are used as they stand, also those far ahead of any clock.
+// taken. Times are used as they stand, also those far ahead of any clock; those beyond
+// 2^53-1 seconds on either side of 1970, which JavaScript cannot count, are taken as that.
 //
 // # What does not fit
 //

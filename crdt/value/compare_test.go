@@ -1,13 +1,22 @@
-package value
+package value_test
 
 import (
+	"encoding/json"
+	"flag"
 	"math"
 	"math/big"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"syncline/crdt/value"
+	"syncline/crdt/value/valuetest"
 )
+
+var update = flag.Bool("update", false, "write testdata/order.json anew")
 
 // ascending is one value of each place in the order, as the comment of Compare has it.
 func ascending() []any {
@@ -25,8 +34,8 @@ func ascending() []any {
 		[]any{}, []any{nil}, []any{nil, nil}, []any{int64(1)}, []any{int64(1), "a"}, []any{1.0},
 		map[string]any{}, map[string]any{"": nil}, map[string]any{"a": int64(1)}, map[string]any{"a": int64(1), "b": nil},
 		map[string]any{"a": int64(2)}, map[string]any{"b": nil},
-		Counter(-1), Counter(5),
-		Unknown{Type: 10, Raw: []byte{2}}, Unknown{Type: 11, Raw: []byte{1}}, Unknown{Type: 11, Raw: []byte{1, 1}},
+		value.Counter(-1), value.Counter(5),
+		value.Unknown{Type: 10, Raw: []byte{2}}, value.Unknown{Type: 11, Raw: []byte{1}}, value.Unknown{Type: 11, Raw: []byte{1, 1}},
 	}
 }
 
@@ -40,7 +49,7 @@ func TestCompareIsTheOrderOfItsComment(t *testing.T) {
 			} else if i > j {
 				want = 1
 			}
-			if got := Compare(a, b); got != want {
+			if got := value.Compare(a, b); got != want {
 				t.Errorf("Compare(%#v, %#v) = %d, want %d", a, b, got, want)
 			}
 		}
@@ -49,12 +58,12 @@ func TestCompareIsTheOrderOfItsComment(t *testing.T) {
 
 func TestOneValueOfSeveralTypes(t *testing.T) {
 	for _, same := range [][2]any{
-		{int64(5), uint64(5)}, {5, int8(5)}, {float32(0.5), 0.5}, {"a", Scalar("a")},
+		{int64(5), uint64(5)}, {5, int8(5)}, {float32(0.5), 0.5}, {"a", value.Scalar("a")},
 		{math.NaN(), math.Float64frombits(0x7ff0000000000001)}, {[]any{int64(1)}, []any{uint64(1)}},
 		{time.UnixMilli(math.MaxInt64), time.UnixMilli(math.MinInt64)},
 		{time.Unix(5, 1000), time.Unix(5, 0).In(time.FixedZone("", 3600))},
 	} {
-		if !Equal(same[0], same[1]) {
+		if !value.Equal(same[0], same[1]) {
 			t.Errorf("%#v and %#v are not one value", same[0], same[1])
 		}
 	}
@@ -86,11 +95,11 @@ func TestNumbersCompareExactly(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := number.Draw(t, "a"), number.Draw(t, "b")
-		got := Compare(a, b)
+		got := value.Compare(a, b)
 		if want := exact(a).Cmp(exact(b)); want != 0 && got != want {
 			t.Fatalf("Compare(%#v, %#v) = %d, want %d", a, b, got, want)
 		}
-		if got != -Compare(b, a) {
+		if got != -value.Compare(b, a) {
 			t.Fatalf("%#v and %#v each come before the other", a, b)
 		}
 	})
@@ -98,21 +107,43 @@ func TestNumbersCompareExactly(t *testing.T) {
 
 func TestNormalRefusesWhatNoDocumentHolds(t *testing.T) {
 	deep := any(nil)
-	for range maxDepth + 1 {
+	for range 1001 {
 		deep = []any{deep}
 	}
-	for _, v := range []any{"\xff", Scalar("\xff"), struct{}{}, []any{map[string]any{"a": make(chan int)}},
-		map[string]any{"\xff": 1}, time.UnixMilli(8_640_000_000_000_001), Unknown{}, deep} {
-		if got, err := Normal(v); err == nil {
+	for _, v := range []any{"\xff", value.Scalar("\xff"), struct{}{}, []any{map[string]any{"a": make(chan int)}},
+		map[string]any{"\xff": 1}, time.UnixMilli(8_640_000_000_000_001), value.Unknown{}, deep} {
+		if got, err := value.Normal(v); err == nil {
 			t.Errorf("%T became %#v", v, got)
 		}
 	}
 	for _, v := range ascending() {
-		if KindOf(v) == KindUnknown || Equal(v, time.UnixMilli(math.MaxInt64)) {
+		if value.KindOf(v) == value.KindUnknown || value.Equal(v, time.UnixMilli(math.MaxInt64)) {
 			continue
 		}
-		if got, err := Normal(v); err != nil || !Equal(got, v) {
+		if got, err := value.Normal(v); err != nil || !value.Equal(got, v) {
 			t.Errorf("%#v became %#v, %v", v, got, err)
 		}
+	}
+}
+
+// The order is in a file for other languages.
+func TestOrderIsUpToDate(t *testing.T) {
+	var lines []string
+	for _, v := range ascending() {
+		b, err := json.Marshal(valuetest.Describe(v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, string(b))
+	}
+	want := "[\n" + strings.Join(lines, ",\n") + "\n]\n"
+	const path = "testdata/order.json"
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != want {
+		t.Errorf("%s is not the order: %v; if it was meant to change: go test ./crdt/value -update", path, err)
 	}
 }
