@@ -190,7 +190,7 @@ func many(n int, what string) string {
 // stored is how many changes of the document the peer has.
 func (c *cell) stored() int64 {
 	c.t.Helper()
-	stat, err := c.p.store.DocumentStat(bounded(c.t), c.doc)
+	stat, err := c.p.store.Document(bounded(c.t), c.doc)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		c.t.Fatal(err)
 	}

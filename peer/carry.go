@@ -1,13 +1,12 @@
 package peer
 
 import (
-	"context"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"syncline/crdt/id"
-
-	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -21,8 +20,35 @@ const (
 
 // carryAll takes up each document that a dialled connection carries.
 func (c *conn) carryAll() {
+	k := c.newCarrier()
+	for {
+		doc, more := k.next()
+		if more {
+			if c.takeUp(k, doc) != nil {
+				return
+			}
+			continue
+		}
+		if k.through() {
+			return
+		}
+		t := time.NewTimer(carryPatience)
+		select {
+		case <-t.C:
+			k.passOver()
+		case <-k.freed:
+		case <-c.ctx.Done():
+			t.Stop()
+			return
+		}
+		t.Stop()
+	}
+}
+
+// newCarrier lists what a dialled connection carries.
+func (c *conn) newCarrier() *carrier {
 	docs := c.p.knownDocuments()
-	for doc := range c.only {
+	for _, doc := range slices.SortedFunc(maps.Keys(c.only), compareDocuments) {
 		if !c.p.knows(doc) {
 			docs = append(docs, doc)
 		}
@@ -31,34 +57,108 @@ func (c *conn) carryAll() {
 	if c.link != nil {
 		docs, suspects = c.link.order(docs)
 	}
-	if c.carryEach(docs, carrySlots) {
-		c.carryEach(suspects, 1)
+	return newCarrier(docs, suspects)
+}
+
+// takeUp has a document's desk seat the connection. The error is that it has ended.
+func (c *conn) takeUp(k *carrier, doc id.Document) error {
+	free := k.slot()
+	if !c.carries(doc) || free != nil && !c.hold(doc, free) {
+		if free != nil {
+			free() // it is not carried, or has been taken up since
+		}
+		return c.ctx.Err()
+	}
+	return c.p.desks.post(c.ctx, doc, attach{c}, 0)
+}
+
+// restrict has the connection carry what a remote is to be synced with.
+func (c *conn) restrict(r Remote) {
+	if r.Documents != nil {
+		c.only = make(map[id.Document]bool, len(r.Documents))
+		for _, doc := range r.Documents {
+			c.only[doc] = true
+		}
 	}
 }
 
-// carryEach takes up documents, so many at a time. It reports false if the
-// connection has ended.
-func (c *conn) carryEach(docs []id.Document, atATime int64) bool {
-	slots := semaphore.NewWeighted(atATime)
-	for _, doc := range docs {
-		if !c.carries(doc) {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(c.ctx, carryPatience)
-		err := slots.Acquire(ctx, 1)
-		cancel()
-		if c.ctx.Err() != nil {
-			return false
-		}
-		if err == nil && !c.hold(doc, func() { slots.Release(1) }) {
-			slots.Release(1) // it has been taken up since
-			continue
-		}
-		if c.p.desks.post(c.ctx, doc, attach{c}, 0) != nil {
-			return false
-		}
+// carrier decides which document of a new connection is taken up next: so many at a
+// time, and those suspected of having ended the last one singly, after all others.
+type carrier struct {
+	freed chan struct{} // holds a token when a slot was given back
+	news  func()        // takes its place in a simulation; else nil
+
+	mu       sync.Mutex
+	docs     []id.Document
+	suspects []id.Document
+	slots    int // free ones
+	phase    int
+	pass     bool // the next one takes no slot
+}
+
+func newCarrier(docs, suspects []id.Document) *carrier {
+	return &carrier{freed: make(chan struct{}, 1), docs: docs, suspects: suspects, slots: carrySlots}
+}
+
+// next returns the document to be taken up now, if there is one and a slot for it.
+func (k *carrier) next() (doc id.Document, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.docs) == 0 && len(k.suspects) > 0 {
+		k.docs, k.suspects = k.suspects, nil
+		k.slots, k.pass = 1, false
+		k.phase++
 	}
-	return true
+	if len(k.docs) == 0 || k.slots == 0 && !k.pass {
+		return doc, false
+	}
+	doc, k.docs = k.docs[0], k.docs[1:]
+	return doc, true
+}
+
+// through reports whether there is nothing left.
+func (k *carrier) through() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.docs)+len(k.suspects) == 0
+}
+
+// slot takes a slot for the document that next has returned, and returns what gives
+// it back; nil if that one does without.
+func (k *carrier) slot() (free func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.slots == 0 {
+		k.pass = false
+		return nil
+	}
+	k.slots--
+	phase := k.phase
+	return func() { k.free(phase) }
+}
+
+func (k *carrier) free(phase int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if phase != k.phase {
+		return
+	}
+	k.slots++
+	if k.news != nil {
+		k.news()
+		return
+	}
+	select {
+	case k.freed <- struct{}{}:
+	default:
+	}
+}
+
+// passOver has the next document not wait for a slot.
+func (k *carrier) passOver() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pass = true
 }
 
 // renew begins a document's session anew, as on a new connection.

@@ -23,7 +23,8 @@ type conn struct {
 	// Static after construction.
 	id     connID
 	p      *Peer
-	ws     *socket.Conn
+	ws     Transport
+	socket *socket.Conn    // ws, but in a simulation
 	ctx    context.Context // ends when the connection begins to close
 	remote wire.Remote
 	self   string // our peer id on this connection
@@ -58,14 +59,19 @@ type carried struct {
 	free func() // gives a carrier's slot back; nil if it holds none
 }
 
+// Transport is what a connection sends on: a *socket.Conn, but in a simulation.
+type Transport interface {
+	// Context ends when the connection begins to close.
+	Context() context.Context
+	// Send queues a frame, and then is called, unless nil, when it has left.
+	Send(frame []byte, then func())
+	// Close begins to close; it reports false if that has begun.
+	Close(code wire.CloseCode, reason string) bool
+}
+
 func (p *Peer) newConn(ws *websocket.Conn, self string, remote wire.Remote, pulse *socket.Pulse) *conn {
-	n := connID(p.lastConn.Add(1))
-	c := &conn{
-		id: n, p: p, remote: remote, self: self,
-		log:  p.o.Log.With("conn", uint64(n), "peer", remote.PeerID),
-		docs: make(map[id.Document]*carried), progress: make(chan struct{}),
-	}
-	c.ws = socket.New(ws, pulse, socket.Options{
+	c := p.makeConn(self, remote)
+	c.socket = socket.New(ws, pulse, socket.Options{
 		PingInterval: p.o.PingInterval,
 		MaxSilence:   p.o.MaxSilence,
 		WriteTimeout: p.o.WriteTimeout,
@@ -74,9 +80,21 @@ func (p *Peer) newConn(ws *websocket.Conn, self string, remote wire.Remote, puls
 		Counters:     &c.count.socket,
 		Log:          c.log,
 	})
-	c.ctx = c.ws.Context()
+	c.open(c.socket)
 	return c
 }
+
+// makeConn returns a connection that is not open yet.
+func (p *Peer) makeConn(self string, remote wire.Remote) *conn {
+	n := connID(p.lastConn.Add(1))
+	return &conn{
+		id: n, p: p, remote: remote, self: self,
+		log:  p.o.Log.With("conn", uint64(n), "peer", remote.PeerID),
+		docs: make(map[id.Document]*carried), progress: make(chan struct{}),
+	}
+}
+
+func (c *conn) open(t Transport) { c.ws, c.ctx = t, t.Context() }
 
 // run serves the connection until it is closed by either end, and returns when
 // its goroutines have ended and its sessions have been left. The error is nil
@@ -84,16 +102,25 @@ func (p *Peer) newConn(ws *websocket.Conn, self string, remote wire.Remote, puls
 func (c *conn) run() error {
 	var err error
 	var carrying sync.WaitGroup
-	c.ws.Run(func() {
+	c.socket.Run(func() {
 		if c.dialed {
 			carrying.Go(c.carryAll)
 		}
 		err = c.read()
-		c.p.unregister(c)
-		c.p.desks.tellAll(leave{conn: c.id})
+		c.left()
 	})
 	carrying.Wait()
-	e := c.ws.End()
+	return c.ended(c.socket.End(), err)
+}
+
+// left leaves the sessions.
+func (c *conn) left() {
+	c.p.unregister(c)
+	c.p.desks.tellAll(leave{conn: c.id})
+}
+
+// ended is what run returns.
+func (c *conn) ended(e socket.Ending, err error) error {
 	c.log.Info("connection closed", "reason", e.Reason, "code", uint16(e.Code), "err", err)
 	return c.fault(e, err)
 }
@@ -165,14 +192,19 @@ func (c *conn) route() wire.Route {
 // read acts on frames until the socket ends.
 func (c *conn) read() error {
 	for {
-		frame, err := c.ws.Next()
+		frame, err := c.socket.Next()
 		if err == nil {
 			err = c.receive(frame)
 		} else if !errors.Is(err, wire.ErrFrame) {
 			return err
 		}
-		if err != nil && c.ctx.Err() == nil {
-			c.refuse(socket.CodeOf(err), err)
-		}
+		c.closeFor(err)
+	}
+}
+
+// closeFor refuses to go on because of what a frame brought, unless err is nil.
+func (c *conn) closeFor(err error) {
+	if err != nil && c.ctx.Err() == nil {
+		c.refuse(socket.CodeOf(err), err)
 	}
 }

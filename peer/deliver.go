@@ -79,8 +79,12 @@ func (l *link) hold(ctx context.Context, doc id.Document, f *Fault, now time.Tim
 	l.box.kept(doc)
 }
 
-// poke has the link's goroutines look again what is due.
+// poke has the link look again what is due.
 func (l *link) poke() {
+	if l.news != nil {
+		l.news()
+		return
+	}
 	select {
 	case l.kick <- struct{}{}:
 	default:
@@ -155,23 +159,7 @@ func (l *link) reread(ctx context.Context) {
 // come, and those that somebody wants to be tried.
 func (l *link) tend(c *conn) {
 	for {
-		now := l.p.o.Now()
-		l.mu.Lock()
-		docs := append(l.box.due(now), l.revived...)
-		l.revived = nil
-		at, ok := l.box.next()
-		held := len(l.box.buried()) > 0
-		l.mu.Unlock()
-		for _, doc := range docs {
-			c.renew(doc)
-		}
-		wait := time.Hour // nothing is due, and whoever changes that pokes
-		if ok {
-			wait = max(time.Nanosecond, at.Sub(now))
-		}
-		if held {
-			wait = min(wait, heldLook)
-		}
+		wait, held := l.offer(c)
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
@@ -185,4 +173,27 @@ func (l *link) tend(c *conn) {
 		}
 		t.Stop()
 	}
+}
+
+// offer offers what is due, and says when to look again. held: what the store has
+// is then to be read again first.
+func (l *link) offer(c *conn) (wait time.Duration, held bool) {
+	now := l.p.o.Now()
+	l.mu.Lock()
+	docs := append(l.box.due(now), l.revived...)
+	l.revived = nil
+	at, ok := l.box.next()
+	held = len(l.box.buried()) > 0
+	l.mu.Unlock()
+	for _, doc := range docs {
+		c.renew(doc)
+	}
+	wait = time.Hour // nothing is due, and whoever changes that pokes
+	if ok {
+		wait = max(time.Nanosecond, at.Sub(now))
+	}
+	if held {
+		wait = min(wait, heldLook)
+	}
+	return wait, held
 }

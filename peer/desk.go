@@ -16,9 +16,9 @@ import (
 	"syncline/storage"
 )
 
-// desk is the goroutine around one replica: an inbox, the store, the core document
-// and the connections that the replica's effects are for. It is there while its
-// document is in use, and a while longer.
+// desk is what lies around one replica: an inbox, a goroutine while there is something
+// in it, the store, the core document and the connections that the replica's effects
+// are for. It is there while its document is in use, and a while longer.
 //
 // A round takes all that waits in the inbox: first what others have sent, which
 // becomes durable in one transaction, visible to the sessions, and then goes to
@@ -31,12 +31,12 @@ type desk struct {
 	doc   id.Document
 	log   *slog.Logger
 	space *semaphore.Weighted // bytes that may wait in the inbox
-	ready chan struct{}       // holds a token when there is news
-	done  chan struct{}       // closed when the goroutine has ended
+	done  chan struct{}       // closed when the desk has ended
 
-	mu     sync.Mutex
-	inbox  []parcel
-	closed bool
+	mu      sync.Mutex
+	inbox   []parcel
+	running bool // a goroutine takes from the inbox
+	closed  bool
 
 	turn uint64 // when it became idle; guarded by desks.mu
 
@@ -48,6 +48,7 @@ type desk struct {
 	applied []int64 // rows that are in the core and whose marks could not be taken away
 	held    int     // rows of the journal that are left out
 	broken  error   // why the document could not be opened
+	over    bool    // it ends as soon as nothing waits
 	sent    rowSet  // has a lock of its own
 	pace    pace
 }
@@ -68,6 +69,8 @@ type (
 	look struct{}
 	// park asks the desk to end if it is idle.
 	park struct{}
+	// finish has it end when it has done what waits.
+	finish struct{}
 	// doing are operations of ours.
 	doing struct {
 		claim
@@ -117,54 +120,46 @@ func (d *desk) put(p parcel) bool {
 		return false
 	}
 	d.inbox = append(d.inbox, p)
-	select {
-	case d.ready <- struct{}{}:
-	default:
+	if !d.running {
+		d.running = true
+		d.p.desks.spawn(d.run)
 	}
 	return true
 }
 
-// collect waits for inputs. It returns none when the peer closes and none is left.
+// collect takes all that waits. It returns none when nothing does, and the goroutine
+// ends.
 func (d *desk) collect() []parcel {
-	for {
-		d.mu.Lock()
-		ps := d.inbox
-		d.inbox = nil
-		if len(ps) == 0 && d.p.ctx.Err() != nil {
-			d.closed = true
-			d.mu.Unlock()
-			return nil
-		}
-		d.mu.Unlock()
-		if len(ps) > 0 {
-			return ps
-		}
-		select {
-		case <-d.ready:
-		case <-d.p.ctx.Done():
-		}
-	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ps := d.inbox
+	d.inbox = nil
+	d.running = len(ps) > 0
+	return ps
 }
 
-// run drives the replica, round by round, until it is parked or the peer closes.
+// run drives the replica, round by round, until nothing waits.
 func (d *desk) run() {
-	defer d.end()
-	if d.broken = d.load(d.p.io); d.broken == nil {
-		d.seatAll()
-	} else {
-		d.log.Error("document not opened", "err", d.broken)
+	if d.r == nil && d.broken == nil {
+		if d.broken = d.load(d.p.io); d.broken == nil {
+			d.seatAll()
+		} else {
+			d.log.Error("document not opened", "err", d.broken)
+		}
 	}
 	for ps := d.collect(); len(ps) > 0; ps = d.collect() {
+		d.over = d.over || slices.ContainsFunc(ps, func(p parcel) bool { _, ok := p.in.(finish); return ok })
 		over := true
 		if d.broken != nil {
 			d.turnAway(ps)
 		} else {
-			over = d.round(ps)
+			over = d.round(ps) || d.over
 		}
 		for _, p := range ps {
 			d.space.Release(p.cost)
 		}
 		if over && d.shut() {
+			d.end()
 			return
 		}
 	}

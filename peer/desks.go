@@ -2,6 +2,8 @@ package peer
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -10,14 +12,15 @@ import (
 )
 
 // desks are the documents in use. A desk is there from the first input until it
-// is parked: when it has been idle for longest and there are more than
+// is parked, or the peer closes: when it has been idle for longest and there are more than
 // Options.MaxIdle of those. Only when it has ended may the next one of the same
 // document read the journal.
 type desks struct {
-	p   *Peer
-	all sync.WaitGroup // the desks' goroutines
+	p     *Peer
+	all   sync.WaitGroup // the desks' goroutines
+	spawn func(func())   // has a desk run: in a goroutine, but in a simulation
 
-	mu    sync.Mutex
+	mu    sync.Mutex // before desk.mu
 	byDoc map[id.Document]*desk
 	idle  map[*desk]struct{}
 	turn  uint64
@@ -71,14 +74,18 @@ func (ds *desks) tellAll(in any) {
 	}
 }
 
+// active lists the desks that there are, by their documents.
 func (ds *desks) active() []*desk {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	list := make([]*desk, 0, len(ds.byDoc))
-	for _, d := range ds.byDoc {
-		list = append(list, d)
-	}
-	return list
+	return slices.SortedFunc(maps.Values(ds.byDoc), func(a, b *desk) int { return compareDocuments(a.doc, b.doc) })
+}
+
+// finish ends all desks, after what waits for them. There are no new ones: the
+// peer's context has ended.
+func (ds *desks) finish() {
+	ds.tellAll(finish{})
+	ds.all.Wait()
 }
 
 func (ds *desks) open(doc id.Document) (*desk, error) {
@@ -92,10 +99,9 @@ func (ds *desks) open(doc id.Document) (*desk, error) {
 		d = &desk{
 			p: ds.p, doc: doc, log: ds.p.o.Log.With("doc", doc.String()),
 			space: semaphore.NewWeighted(ds.p.o.MaxInbox),
-			ready: make(chan struct{}, 1), done: make(chan struct{}), conns: make(map[connID]*conn),
+			done:  make(chan struct{}), conns: make(map[connID]*conn),
 		}
 		ds.byDoc[doc] = d
-		ds.all.Go(d.run)
 	}
 	delete(ds.idle, d)
 	return d, nil
@@ -125,7 +131,7 @@ func (ds *desks) rested(d *desk, idle bool) {
 	}
 }
 
-// ended is what a desk's goroutine says when it ends.
+// ended is what a desk says when it ends.
 func (ds *desks) ended(d *desk) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"syncline/crdt/id"
 	"syncline/relay/wire"
 	"syncline/relay/wire/socket"
 )
@@ -48,12 +47,7 @@ func (p *Peer) dial(ctx context.Context, r Remote, self string, l *link) (*conn,
 	}
 	c := p.newConn(ws, self, remote, pulse)
 	c.dialed, c.peers, c.link = true, r.Peer, l
-	if r.Documents != nil {
-		c.only = make(map[id.Document]bool, len(r.Documents))
-		for _, doc := range r.Documents {
-			c.only[doc] = true
-		}
-	}
+	c.restrict(r)
 	if !p.register(c) {
 		ws.CloseNow()
 		return nil, faultOf(ErrClosed)

@@ -36,7 +36,7 @@ func (d *Document) Do(ctx context.Context, ops ...crdt.Operation) (Receipt, erro
 	if err := d.p.desks.post(ctx, d.doc, in, 0); err != nil {
 		return Receipt{}, err
 	}
-	if err := in.wait(ctx); err != nil {
+	if err := d.p.await(ctx, &in.claim); err != nil {
 		return Receipt{}, err
 	}
 	return d.p.receipt(in.made)
@@ -50,7 +50,7 @@ func (d *Document) Read(ctx context.Context, fn func(*crdt.Document) error) erro
 	if err := d.p.desks.post(ctx, d.doc, in, 0); err != nil {
 		return err
 	}
-	return in.wait(ctx)
+	return d.p.await(ctx, &in.claim)
 }
 
 func read[T any](ctx context.Context, d *Document, fn func(*crdt.Document) (T, error)) (v T, err error) {

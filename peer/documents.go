@@ -101,7 +101,7 @@ func (p *Peer) Import(ctx context.Context, doc id.Document, chunks []byte) (adde
 	if err := p.desks.post(ctx, doc, in, 0); err != nil {
 		return 0, err
 	}
-	if err := in.wait(ctx); err != nil {
+	if err := p.await(ctx, &in.claim); err != nil {
 		return 0, fmt.Errorf("import into %s: %w", doc, err)
 	}
 	return in.added, nil

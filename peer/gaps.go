@@ -9,6 +9,7 @@ import (
 	"syncline/crdt/chunk"
 	"syncline/crdt/graph"
 	"syncline/crdt/id"
+	"syncline/storage"
 )
 
 // A journal may have gaps: a change that was damaged is withdrawn (package
@@ -74,7 +75,7 @@ func (d *desk) holdBack(ctx context.Context, waiting []graph.Meta) error {
 		rows[i] = waiting[i].Row
 	}
 	i := 0
-	return d.p.store.BodiesOf(ctx, d.doc).Bodies(rows, func(body []byte) bool {
+	return storage.BodiesOf(ctx, d.p.store, d.doc).Bodies(rows, func(body []byte) bool {
 		m := waiting[i]
 		i++
 		c, err := chunk.ParseChange(slices.Clone(body))

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,12 +40,19 @@ func (k *keeper) note(doc id.Document) {
 }
 
 // take returns the documents that were noted.
-func (k *keeper) take() map[id.Document]struct{} {
+func (k *keeper) take() []id.Document {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	docs := k.docs
-	k.docs = map[id.Document]struct{}{}
+	docs := slices.SortedFunc(maps.Keys(k.docs), compareDocuments)
+	clear(k.docs)
 	return docs
+}
+
+// any reports whether documents were noted.
+func (k *keeper) any() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.docs) > 0
 }
 
 // keep runs until the peer closes. The desks that end then keep what they know by
@@ -62,8 +71,13 @@ func (p *Peer) keep() {
 			t.Stop()
 			return
 		}
-		for doc := range p.keeper.take() {
-			p.desks.tell(doc, save{})
-		}
+		p.keepNoted()
+	}
+}
+
+// keepNoted has desks keep what was noted.
+func (p *Peer) keepNoted() {
+	for _, doc := range p.keeper.take() {
+		p.desks.tell(doc, save{})
 	}
 }

@@ -33,13 +33,14 @@ type link struct {
 	p    *Peer
 	spec Remote
 	kick chan struct{} // holds a token when there is news for the goroutine
+	news func()        // takes the place of kick in a simulation; else nil
 
 	mu       sync.Mutex
 	state    LinkState
 	since    time.Time // of the state
 	failures int       // in a row
 	fault    *Fault    // of the last attempt, nil when connected
-	next     time.Time // when waiting
+	due      time.Time // when waiting
 	again    bool      // try at once
 	stopped  bool      // the store has why it is not tried; if it has no longer, somebody took it out
 	conn     *conn     // the last one
@@ -116,10 +117,7 @@ func (p *Peer) Run(ctx context.Context) error {
 // run connects, and connects again, until ctx ends.
 func (l *link) run(ctx context.Context, network *networkWatch) {
 	defer l.set(LinkIdle)
-	l.reread(ctx)
-	l.mu.Lock()
-	l.again = true // whatever an earlier Run has met
-	l.mu.Unlock()
+	l.begin(ctx)
 	for l.await(ctx, network) {
 		l.set(LinkConnecting)
 		c, err := l.p.dial(ctx, l.spec, l.p.self, l)
@@ -139,20 +137,24 @@ func (l *link) run(ctx context.Context, network *networkWatch) {
 	}
 }
 
+// begin forgets what an earlier Run has met, but for what the store has of it.
+func (l *link) begin(ctx context.Context) {
+	l.reread(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.again = true
+}
+
 // offlineLook is how often a link looks again whether there is a way, should the
 // change of the network have been missed.
 const offlineLook = 30 * time.Second
 
 // await waits until it is time for an attempt. It reports false when ctx ends.
 func (l *link) await(ctx context.Context, network *networkWatch) bool {
-	host := hostOf(l.spec.URL)
 	for ctx.Err() == nil {
 		changed := network.channel()
-		wait := l.wait()
-		if !l.p.o.Network.Routes(host) {
-			l.set(LinkOffline)
-			wait = offlineLook
-		} else if wait == 0 {
+		wait := l.next()
+		if wait == 0 {
 			return true
 		}
 		t := time.NewTimer(wait)
@@ -160,10 +162,7 @@ func (l *link) await(ctx context.Context, network *networkWatch) bool {
 		case <-t.C:
 			l.waited()
 		case <-changed:
-			// What was wrong may have been wrong with the network.
-			l.mu.Lock()
-			l.failures, l.again = 0, true
-			l.mu.Unlock()
+			l.networkChanged()
 		case <-l.kick:
 		case <-ctx.Done():
 		}
@@ -173,6 +172,24 @@ func (l *link) await(ctx context.Context, network *networkWatch) bool {
 		}
 	}
 	return false
+}
+
+// next is for how long there is nothing to do; 0: an attempt is due.
+func (l *link) next() time.Duration {
+	wait := l.wait()
+	if !l.p.o.Network.Routes(hostOf(l.spec.URL)) {
+		l.set(LinkOffline)
+		return offlineLook
+	}
+	return wait
+}
+
+// networkChanged has a remote tried at once: what was wrong may have been wrong with
+// the network.
+func (l *link) networkChanged() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures, l.again = 0, true
 }
 
 // wait is for how long there is nothing to do.
@@ -187,7 +204,7 @@ func (l *link) wait() time.Duration {
 		return heldLook
 	}
 	l.setLocked(LinkWaiting)
-	return max(time.Nanosecond, l.next.Sub(l.p.o.Now()))
+	return max(time.Nanosecond, l.due.Sub(l.p.o.Now()))
 }
 
 // waited says that the time is over.
@@ -256,7 +273,7 @@ func (l *link) failed(ctx context.Context, c *conn, err error) {
 		}
 	}
 	delay, ok := l.p.o.Backoff.After(f, l.failures, l.p.o.Rand())
-	l.fault, l.next, l.again = f, now.Add(delay), false
+	l.fault, l.due, l.again = f, now.Add(delay), false
 	l.mu.Unlock()
 	if ok {
 		l.p.o.Log.Info("remote lost", "url", l.spec.URL, "class", string(f.Class), "err", err, "next", delay)
@@ -295,7 +312,7 @@ func (l *link) status() RemoteStatus {
 		r.Class, r.Err, r.Reason = l.fault.Class, l.fault, l.fault.Error()
 	}
 	if l.state == LinkWaiting {
-		r.Next = l.next
+		r.Next = l.due
 	}
 	for _, le := range l.box.letters {
 		switch le.state {

@@ -31,7 +31,7 @@ func (d *desk) load(ctx context.Context) error {
 			return err
 		}
 		g := l.graph
-		d.r = newReplica(d.doc, g, d.p.store.BodiesOf(ctx, d.doc))
+		d.r = newReplica(d.doc, g, storage.BodiesOf(ctx, d.p.store, d.doc))
 		d.again = newAgain(d.r, newDevice(d.p.secret, d.doc))
 		for _, h := range l.refused {
 			d.r.orphans.Refuse(h)
@@ -165,7 +165,7 @@ const verifyTogether = 4096
 // fails.
 func (d *desk) verify(ctx context.Context, g *graph.Graph) (bad []journaled, err error) {
 	fresh := graph.New()
-	checker := check.New(fresh, d.p.store.BodiesOf(ctx, d.doc))
+	checker := check.New(fresh, storage.BodiesOf(ctx, d.p.store, d.doc))
 	err = d.changes(ctx, standingNodes(g), func(n int, c *chunk.Change) error {
 		if err := checker.Check(c); err != nil {
 			if errors.Is(err, check.ErrSource) {
@@ -228,7 +228,7 @@ func (d *desk) bodies(ctx context.Context, nodes []int, yield func(body []byte) 
 	for i, n := range nodes {
 		rows[i] = d.r.graph.Row(n)
 	}
-	return d.p.store.BodiesOf(ctx, d.doc).Bodies(rows, yield)
+	return storage.BodiesOf(ctx, d.p.store, d.doc).Bodies(rows, yield)
 }
 
 // readElsewhere takes in what another process has stored.
@@ -271,7 +271,7 @@ func (d *desk) takeElsewhere(in stored) error {
 	for i, m := range in.metas {
 		rows[i] = m.Row
 	}
-	err := d.p.store.BodiesOf(d.p.io, d.doc).Bodies(rows, func(body []byte) bool {
+	err := storage.BodiesOf(d.p.io, d.p.store, d.doc).Bodies(rows, func(body []byte) bool {
 		c, err := chunk.ParseChange(append([]byte(nil), body...))
 		if err != nil {
 			d.log.Error("change of another process cannot be read", "err", err)

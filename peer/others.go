@@ -30,7 +30,7 @@ type others struct {
 }
 
 // load takes over what the store has of them: other processes meet some, too.
-func (o *others) load(ctx context.Context, s *storage.Store) error {
+func (o *others) load(ctx context.Context, s Store) error {
 	o.disk.Lock()
 	defer o.disk.Unlock()
 	err := s.Values(ctx, keyRemote, func(url string, id []byte) error {

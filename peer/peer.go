@@ -1,11 +1,13 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,12 +41,13 @@ const (
 type Peer struct {
 	// Static after Open.
 	o      Options
-	store  *storage.Store
+	store  Store
 	secret []byte
 	self   string // our peer id
 	cache  *crdt.Cache
 	desks  desks
 	turns  *semaphore.Weighted // to parse large messages
+	pump   func()              // does what waits, in a simulation; else nil
 
 	// ctx ends when Close begins, io when the store must not be waited for any
 	// longer.
@@ -92,8 +95,28 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	p := makePeer(o, store, "syncline-"+rand.Text())
+	p.desks.spawn = p.desks.all.Go
+	fresh := make([]byte, deviceSecret)
+	rand.Read(fresh)
+	last := store.LastRow()
+	if err := p.begin(ctx, fresh); err != nil {
+		return nil, errors.Join(fmt.Errorf("open peer on %s: %w", path, err), p.Close())
+	}
+	p.background.Go(p.keep)
+	p.background.Go(func() {
+		err := p.store.Watch(p.ctx, last, p.elsewhere)
+		if err != nil && p.ctx.Err() == nil {
+			p.o.Log.Error("changes that other processes store are not noticed any more", "err", err)
+		}
+	})
+	return p, nil
+}
+
+// makePeer returns a peer in which nothing runs yet.
+func makePeer(o Options, store Store, self string) *Peer {
 	p := &Peer{
-		o: o, store: store, self: "syncline-" + rand.Text(),
+		o: o, store: store, self: self,
 		turns:  semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		known:  make(map[id.Document]struct{}),
 		wanted: make(map[id.Document]struct{}),
@@ -107,23 +130,18 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 	p.io, p.stopIO = context.WithCancel(context.Background())
 	p.desks = desks{p: p, byDoc: make(map[id.Document]*desk), idle: make(map[*desk]struct{})}
 	p.cache = crdt.NewCache(p.openCore, o.Cache)
-	if err := p.begin(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open peer on %s: %w", path, err), p.Close())
-	}
-	return p, nil
+	return p
 }
 
-func (p *Peer) begin(ctx context.Context) error {
-	fresh := make([]byte, deviceSecret)
-	rand.Read(fresh)
+// begin takes up what the store has. secret becomes the device's, if it has none.
+func (p *Peer) begin(ctx context.Context, secret []byte) error {
 	var err error
-	if p.secret, err = p.store.InitValue(ctx, keySecret, fresh); err != nil {
+	if p.secret, err = p.store.InitValue(ctx, keySecret, secret); err != nil {
 		return err
 	}
 	if err := p.others.load(ctx, p.store); err != nil {
 		return err
 	}
-	last := p.store.LastRow()
 	err = p.store.KnownDocuments(ctx, func(d storage.DocumentInfo) error {
 		p.learn(d.Doc)
 		return nil
@@ -136,17 +154,7 @@ func (p *Peer) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.recover(ctx); err != nil {
-		return err
-	}
-	p.background.Go(p.keep)
-	p.background.Go(func() {
-		err := p.store.Watch(p.ctx, last, p.elsewhere)
-		if err != nil && p.ctx.Err() == nil {
-			p.o.Log.Error("changes that other processes store are not noticed any more", "err", err)
-		}
-	})
-	return nil
+	return p.recover(ctx)
 }
 
 // elsewhere acts on rows that another process has appended.
@@ -184,7 +192,7 @@ func (p *Peer) Close() error {
 		impatient := time.AfterFunc(p.o.CloseTimeout, p.stopIO)
 		defer impatient.Stop()
 		p.serving.Wait()
-		p.desks.all.Wait()
+		p.desks.finish()
 		p.background.Wait()
 		p.cache.Close()
 		p.stopIO()
@@ -252,6 +260,7 @@ func (p *Peer) unregister(c *conn) {
 	}
 }
 
+// connections lists those that there are, the oldest first.
 func (p *Peer) connections() []*conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -259,6 +268,7 @@ func (p *Peer) connections() []*conn {
 	for c := range p.conns {
 		list = append(list, c)
 	}
+	slices.SortFunc(list, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 	return list
 }
 
@@ -288,11 +298,19 @@ func (p *Peer) stir() {
 	}
 }
 
+// await is c.wait.
+func (p *Peer) await(ctx context.Context, c *claim) error {
+	if p.pump != nil {
+		p.pump()
+	}
+	return c.wait(ctx)
+}
+
 // ask has fn look at a document's desk, on its goroutine.
 func (p *Peer) ask(ctx context.Context, doc id.Document, fn func(*desk) error) error {
 	in := &reading{claim: newClaim(), replica: fn}
 	if err := p.desks.post(ctx, doc, in, 0); err != nil {
 		return err
 	}
-	return in.wait(ctx)
+	return p.await(ctx, &in.claim)
 }

@@ -23,12 +23,17 @@ func (p *Peer) recover(ctx context.Context) error {
 		by  int64
 	}
 	attempts := map[attempt][]storage.Mark{}
+	var order []attempt // as they come, so that equal stores are treated alike
 	var docs []id.Document
 	for _, m := range marks {
 		a := attempt{m.Doc, m.By}
+		if attempts[a] == nil {
+			order = append(order, a)
+		}
 		attempts[a] = append(attempts[a], m)
 	}
-	for a, ms := range attempts {
+	for _, a := range order {
+		ms := attempts[a]
 		if len(ms) == 1 {
 			m := ms[0]
 			p.o.Log.Error("change put in quarantine", "doc", m.Doc.String(), "hash", m.Hash, "reason", reasonCrash)

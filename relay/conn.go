@@ -27,7 +27,8 @@ type conn struct {
 	// Static after construction.
 	id      connID
 	relay   *Relay
-	ws      *socket.Conn
+	ws      Transport
+	socket  *socket.Conn    // ws, but in a simulation
 	ctx     context.Context // ends when the connection begins to close
 	remote  wire.Remote
 	address string
@@ -55,8 +56,39 @@ type guest struct {
 	account *account
 }
 
+// Transport is what a connection sends on: a *socket.Conn, but in a simulation.
+type Transport interface {
+	// Context ends when the connection begins to close.
+	Context() context.Context
+	// Send queues a frame, and then is called, unless nil, when it has left.
+	Send(frame []byte, then func())
+	// SendJoined is Send of two parts of a frame.
+	SendJoined(frame, end []byte, then func())
+	// Close begins to close; it reports false if that has begun.
+	Close(code wire.CloseCode, reason string) bool
+	// Queued is how many bytes wait to be sent.
+	Queued() int
+}
+
 func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g guest) *conn {
-	c := &conn{
+	c := makeConn(r, n, g)
+	c.socket = socket.New(ws, pulse, socket.Options{
+		PingInterval: r.o.PingInterval,
+		MaxSilence:   r.o.MaxSilence,
+		StallTimeout: r.o.StallTimeout,
+		WriteTimeout: r.o.WriteTimeout,
+		CloseTimeout: r.o.CloseTimeout,
+		MaxQueue:     r.o.MaxQueue,
+		Counters:     &r.metrics.Sockets,
+		Log:          c.log,
+	})
+	c.open(c.socket, g.grant)
+	return c
+}
+
+// makeConn returns a connection that is not open yet.
+func makeConn(r *Relay, n connID, g guest) *conn {
+	return &conn{
 		id:      n,
 		relay:   r,
 		remote:  g.remote,
@@ -68,34 +100,31 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g gues
 		docs:    make(map[id.Document]struct{}),
 		target:  wire.Target(g.remote.PeerID),
 	}
-	c.ws = socket.New(ws, pulse, socket.Options{
-		PingInterval: r.o.PingInterval,
-		MaxSilence:   r.o.MaxSilence,
-		StallTimeout: r.o.StallTimeout,
-		WriteTimeout: r.o.WriteTimeout,
-		CloseTimeout: r.o.CloseTimeout,
-		MaxQueue:     r.o.MaxQueue,
-		Counters:     &r.metrics.Sockets,
-		Log:          c.log,
-	})
-	c.ctx = c.ws.Context()
-	c.pass = access.NewPass(r.gate, g.grant, c.expired)
-	return c
+}
+
+func (c *conn) open(t Transport, g access.Grant) {
+	c.ws, c.ctx = t, t.Context()
+	c.pass = access.NewPass(c.relay.gate, g, c.expired)
 }
 
 // run serves the connection until it is closed by either end, and returns when
 // its goroutines have ended and its sessions have left their rooms.
 func (c *conn) run() {
 	var err error
-	c.ws.Run(func() {
+	c.socket.Run(func() {
 		err = c.read()
 		c.leaveRooms()
 	})
-	c.pass.Stop()
-	c.unsubscribe()
-	e := c.ws.End()
+	c.left()
+	e := c.socket.End()
 	c.relay.metrics.Closed(e.Code, e.Lost)
 	c.log.Info("connection closed", "reason", e.Reason, "code", uint16(e.Code), "err", err)
+}
+
+// left gives back what a connection holds that has left its rooms.
+func (c *conn) left() {
+	c.pass.Stop()
+	c.unsubscribe()
 }
 
 // storage is the client's storage id, "" if what it has ends with it.
@@ -189,15 +218,20 @@ func (c *conn) route() wire.Route {
 // read acts on frames until the socket ends.
 func (c *conn) read() error {
 	for {
-		frame, err := c.ws.Next()
+		frame, err := c.socket.Next()
 		c.bytesIn.Add(int64(len(frame)))
 		if err == nil {
 			err = c.receive(frame)
 		} else if !errors.Is(err, wire.ErrFrame) {
 			return err
 		}
-		if err != nil {
-			c.refuse(socket.CodeOf(err), err)
-		}
+		c.closeFor(err)
+	}
+}
+
+// closeFor refuses to go on because of what a frame brought, unless err is nil.
+func (c *conn) closeFor(err error) {
+	if err != nil {
+		c.refuse(socket.CodeOf(err), err)
 	}
 }

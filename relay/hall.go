@@ -103,7 +103,7 @@ func (h *hall) put(p parcel) bool {
 	h.inbox = append(h.inbox, p)
 	if !h.running {
 		h.running = true
-		h.relay.halls.running.Go(h.run)
+		h.relay.halls.spawn(h.run)
 	}
 	return true
 }
@@ -145,7 +145,7 @@ func (h *hall) load() {
 			h.conns[s.conn.id] = s.conn
 		}
 	}
-	ctx, store := h.relay.ctx, h.relay.o.Store
+	ctx, store := h.relay.ctx, h.relay.store
 	g, err := fold.Newest(ctx, store, h.doc)
 	if err != nil {
 		h.fail(err)
@@ -166,7 +166,7 @@ func (h *hall) load() {
 
 // deepen has the room go on over all of its document.
 func (h *hall) deepen() {
-	g, err := fold.Graph(h.relay.ctx, h.relay.o.Store, h.doc)
+	g, err := fold.Graph(h.relay.ctx, h.relay.store, h.doc)
 	if err != nil {
 		h.fail(err)
 		return
@@ -323,7 +323,7 @@ func (h *hall) readElsewhere(ps []parcel) {
 		return
 	}
 	var in stored
-	err := h.relay.o.Store.Journal(h.relay.ctx, h.doc, after, func(row int64, hash id.Hash, head []byte) error {
+	err := h.relay.store.Journal(h.relay.ctx, h.doc, after, func(row int64, hash id.Hash, head []byte) error {
 		m, err := graph.DecodeMeta(hash, row, head)
 		if err != nil {
 			return err

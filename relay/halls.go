@@ -21,6 +21,7 @@ import (
 type halls struct {
 	relay   *Relay
 	running sync.WaitGroup // the halls' goroutines
+	spawn   func(func())   // has a hall run: in a goroutine, but in a simulation
 
 	mu     sync.Mutex // before hall.mu
 	byDoc  map[id.Document]*hall

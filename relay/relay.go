@@ -30,6 +30,7 @@ import (
 type Relay struct {
 	// Static after construction.
 	o         Options
+	store     Store
 	local     wire.Local
 	turns     *semaphore.Weighted // to parse large messages
 	halls     halls
@@ -65,16 +66,42 @@ type Relay struct {
 	closing sync.Once
 }
 
-// New returns a relay over a store. Close it to end the goroutine that it starts.
+// Store is what rooms are loaded from and stored in: a *storage.Store, but in a
+// simulation.
+type Store interface {
+	fold.Reader
+	// Append is storage.Store.Append.
+	Append(ctx context.Context, b storage.Batch) ([]int64, error)
+	// StorageID is storage.Store.StorageID.
+	StorageID() string
+}
+
+// New returns a relay over a store. Close it to end the goroutines that it starts.
 func New(o Options) (*Relay, error) {
 	if o.Store == nil {
 		return nil, errors.New("relay: no store")
 	}
+	r := newRelay(o, o.Store)
+	r.disk.init(r.o)
+	r.halls.spawn = r.halls.running.Go
+	ctx, cancel := context.WithCancel(r.ctx)
+	r.watch = cancel
+	r.background.Go(func() { r.halls.watch(ctx, r.o.Store, r.o.Log) })
+	r.background.Go(func() { r.tick(ctx) })
+	if r.o.CompactionShare > 0 {
+		r.background.Go(func() { r.compactor.Run(ctx) })
+	}
+	return r, nil
+}
+
+// newRelay returns a relay in which nothing runs yet.
+func newRelay(o Options, store Store) *Relay {
 	o = o.withDefaults()
-	storageID := o.Store.StorageID()
+	storageID := store.StorageID()
 	r := &Relay{
-		o:    o,
-		gate: access.Gate{Verifier: o.Access, Origins: o.Origins},
+		o:     o,
+		store: store,
+		gate:  access.Gate{Verifier: o.Access, Origins: o.Origins},
 		// Clients keep what they know of a relay by its peer id while they run, and
 		// by its storage id when they have a store: both live as long as the data.
 		local:   wire.Local{PeerID: "relay-" + storageID, Metadata: wire.Metadata{StorageID: storageID, Syncline: wire.Syncline}},
@@ -85,20 +112,12 @@ func New(o Options) (*Relay, error) {
 	}
 	r.metrics = operate.NewMetrics(operate.MetricsOptions{Version: o.Version, MaxConnections: o.MaxConnections, Sample: r.sample})
 	r.meter = operate.NewMeter(r.metrics)
-	r.disk.init(o)
 	r.halls.init(r)
 	r.lobby.init(o)
 	r.segments = fold.NewCache(segmentBytes)
 	r.compactor = fold.NewCompactor(fold.Options{Store: o.Store, Share: o.CompactionShare, Log: o.Log, Hold: r.disk.readOnly.Load, Did: r.compacted})
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	ctx, cancel := context.WithCancel(r.ctx)
-	r.watch = cancel
-	r.background.Go(func() { r.halls.watch(ctx, o.Store, o.Log) })
-	r.background.Go(func() { r.tick(ctx) })
-	if o.CompactionShare > 0 {
-		r.background.Go(func() { r.compactor.Run(ctx) })
-	}
-	return r, nil
+	return r
 }
 
 // segmentBytes is how much memory opened segments may take: a few of the largest.
@@ -110,7 +129,7 @@ func (r *Relay) append(doc id.Document, b storage.Batch) ([]int64, error) {
 		return nil, err
 	}
 	begun := time.Now()
-	rows, err := r.o.Store.Append(r.ctx, b)
+	rows, err := r.store.Append(r.ctx, b)
 	if err != nil {
 		r.metrics.CommitFailures.Inc()
 		r.disk.failed(err)

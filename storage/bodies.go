@@ -11,12 +11,18 @@ import (
 // asked for. What is read at a time is as in Store.Bodies.
 type DocumentBodies struct {
 	ctx   context.Context
-	store *Store
+	store BodyReader
 	doc   id.Document
 }
 
+// BodyReader is what DocumentBodies reads from: a Store, or what stands for one.
+type BodyReader interface {
+	// Bodies is Store.Bodies.
+	Bodies(ctx context.Context, doc id.Document, rows []int64, fn func(row int64, body []byte) error) error
+}
+
 // BodiesOf returns the bodies of a document, for as long as ctx lasts.
-func (s *Store) BodiesOf(ctx context.Context, doc id.Document) DocumentBodies {
+func BodiesOf(ctx context.Context, s BodyReader, doc id.Document) DocumentBodies {
 	return DocumentBodies{ctx: ctx, store: s, doc: doc}
 }
 

@@ -24,7 +24,7 @@ func TestBodiesOfADocumentComeInTheOrderAskedFor(t *testing.T) {
 	ask = append(ask, ask[len(ask)-1], ask[0]) // the same again counts as another
 	for _, enough := range []int{len(ask), 20, 1} {
 		var got []string
-		err := s.BodiesOf(context.Background(), doc).Bodies(ask, func(b []byte) bool {
+		err := BodiesOf(context.Background(), s, doc).Bodies(ask, func(b []byte) bool {
 			got = append(got, string(b))
 			return len(got) < enough
 		})
@@ -44,15 +44,15 @@ func TestBodiesOfADocumentThatAreNotThere(t *testing.T) {
 	doc := id.Document{1}
 	rows := mustAppend(t, s, entries(doc, 0, 2)...)
 	keep := func([]byte) bool { return true }
-	if err := s.BodiesOf(context.Background(), doc).Bodies([]int64{rows[1], rows[0], rows[1] + 1}, keep); !errors.Is(err, ErrNotFound) {
+	if err := BodiesOf(context.Background(), s, doc).Bodies([]int64{rows[1], rows[0], rows[1] + 1}, keep); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a row that is not there: %v, want %v", err, ErrNotFound)
 	}
-	if err := s.BodiesOf(context.Background(), id.Document{2}).Bodies(rows, keep); !errors.Is(err, ErrNotFound) {
+	if err := BodiesOf(context.Background(), s, id.Document{2}).Bodies(rows, keep); !errors.Is(err, ErrNotFound) {
 		t.Errorf("rows of another document: %v, want %v", err, ErrNotFound)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := s.BodiesOf(ctx, doc).Bodies(rows, keep); !errors.Is(err, context.Canceled) {
+	if err := BodiesOf(ctx, s, doc).Bodies(rows, keep); !errors.Is(err, context.Canceled) {
 		t.Errorf("after its context has ended: %v", err)
 	}
 }

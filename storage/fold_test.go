@@ -97,7 +97,7 @@ func TestBodiesNameTheFirstRowThatIsFolded(t *testing.T) {
 	}
 	// In the order asked for, and what comes before it is told of.
 	told = 0
-	err = s.BodiesOf(ctx, doc).Bodies([]int64{r[4], r[5], r[0]}, func([]byte) bool { told++; return true })
+	err = BodiesOf(ctx, s, doc).Bodies([]int64{r[4], r[5], r[0]}, func([]byte) bool { told++; return true })
 	if !errors.As(err, &folded) || folded.Row != r[0] || told != 2 {
 		t.Errorf("%v after %d bodies", err, told)
 	}

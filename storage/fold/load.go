@@ -11,13 +11,23 @@ import (
 	"syncline/storage"
 )
 
+// Reader is what is read of a store: a *storage.Store, or what stands for one.
+type Reader interface {
+	storage.BodyReader
+	Document(ctx context.Context, doc id.Document) (storage.DocumentInfo, error)
+	Journal(ctx context.Context, doc id.Document, afterRow int64, fn func(row int64, hash id.Hash, head []byte) error) error
+	Segments(ctx context.Context, doc id.Document, fn func(storage.Segment) error) error
+	SegmentIndex(ctx context.Context, segment int64) ([]byte, error)
+	SegmentBody(ctx context.Context, segment int64) ([]byte, error)
+}
+
 // tries is how often a read begins anew because rows were folded under it, which
 // takes a compactor longer than the read does.
 const tries = 100
 
 // Newest loads as much of a document as is cheap: its newest part if it is long, or
 // all of it.
-func Newest(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+func Newest(ctx context.Context, store Reader, doc id.Document) (*graph.Graph, error) {
 	d, err := store.Document(ctx, doc)
 	if errors.Is(err, storage.ErrNotFound) {
 		return graph.New(), nil
@@ -36,7 +46,7 @@ func Newest(ctx context.Context, store *storage.Store, doc id.Document) (*graph.
 
 // Graph loads the whole graph of a document, without reading a body. A document
 // that is not known has an empty one.
-func Graph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+func Graph(ctx context.Context, store Reader, doc id.Document) (*graph.Graph, error) {
 	for try := 1; ; try++ {
 		d, err := store.Document(ctx, doc)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -61,7 +71,7 @@ func Graph(ctx context.Context, store *storage.Store, doc id.Document) (*graph.G
 
 // loadGraph reads the segments and then the journal. What is folded in between is
 // read twice or not at all.
-func loadGraph(ctx context.Context, store *storage.Store, d storage.DocumentInfo) (*graph.Graph, error) {
+func loadGraph(ctx context.Context, store Reader, d storage.DocumentInfo) (*graph.Graph, error) {
 	doc, l := d.Doc, &layout{}
 	if d.FoldedRow > 0 {
 		var err error
@@ -109,7 +119,7 @@ const maxRecent = 1 << 14
 
 // Shallow loads the newest part of a document as graph.Shallow wants it. It is nil
 // if the document has no document chunk, or twins; then the whole graph is needed.
-func Shallow(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+func Shallow(ctx context.Context, store Reader, doc id.Document) (*graph.Graph, error) {
 	for try := 1; ; try++ {
 		g, err := loadShallow(ctx, store, doc)
 		if err == nil || !moved(err) || try == tries {
@@ -118,7 +128,7 @@ func Shallow(ctx context.Context, store *storage.Store, doc id.Document) (*graph
 	}
 }
 
-func loadShallow(ctx context.Context, store *storage.Store, doc id.Document) (*graph.Graph, error) {
+func loadShallow(ctx context.Context, store Reader, doc id.Document) (*graph.Graph, error) {
 	d, err := store.Document(ctx, doc)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, nil
@@ -168,7 +178,7 @@ func loadShallow(ctx context.Context, store *storage.Store, doc id.Document) (*g
 
 // recent lists the metadata of the changes above the document chunk, and of those
 // below that are in the journal.
-func (l *layout) recent(ctx context.Context, store *storage.Store, doc id.Document) (metas []graph.Meta, err error) {
+func (l *layout) recent(ctx context.Context, store Reader, doc id.Document) (metas []graph.Meta, err error) {
 	for _, info := range l.folded {
 		if info.LastRow <= l.chunk.LastRow {
 			continue
@@ -225,7 +235,7 @@ func (l *layout) segmentOf(row int64) (storage.Segment, bool) {
 	return l.folded[i], true
 }
 
-func readLayout(ctx context.Context, store *storage.Store, doc id.Document) (*layout, error) {
+func readLayout(ctx context.Context, store Reader, doc id.Document) (*layout, error) {
 	l := &layout{}
 	err := store.Segments(ctx, doc, func(s storage.Segment) error {
 		switch {

@@ -66,7 +66,7 @@ func NewCache(limit int64) *Cache {
 
 // open returns a segment from the cache or from the store. Segments do not
 // change, and their ids are given once.
-func (c *Cache) open(ctx context.Context, store *storage.Store, info storage.Segment) (*segment, error) {
+func (c *Cache) open(ctx context.Context, store Reader, info storage.Segment) (*segment, error) {
 	if s := c.find(info.ID); s != nil {
 		return s, nil
 	}
@@ -92,7 +92,7 @@ func (c *Cache) open(ctx context.Context, store *storage.Store, info storage.Seg
 	return s, nil
 }
 
-func openRun(ctx context.Context, store *storage.Store, info storage.Segment) (*graph.Run, error) {
+func openRun(ctx context.Context, store Reader, info storage.Segment) (*graph.Run, error) {
 	index, err := store.SegmentIndex(ctx, info.ID)
 	if err != nil {
 		return nil, err

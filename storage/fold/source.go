@@ -14,7 +14,7 @@ import (
 // is a session.Packer and a check.Source. It is not safe for concurrent use.
 type Source struct {
 	ctx   context.Context
-	store *storage.Store
+	store Reader
 	cache *Cache
 	doc   id.Document
 	raw   storage.DocumentBodies
@@ -25,8 +25,8 @@ type Source struct {
 }
 
 // SourceOf returns the changes of a document, for as long as ctx lasts.
-func SourceOf(ctx context.Context, store *storage.Store, cache *Cache, doc id.Document) *Source {
-	return &Source{ctx: ctx, store: store, cache: cache, doc: doc, raw: store.BodiesOf(ctx, doc)}
+func SourceOf(ctx context.Context, store Reader, cache *Cache, doc id.Document) *Source {
+	return &Source{ctx: ctx, store: store, cache: cache, doc: doc, raw: storage.BodiesOf(ctx, store, doc)}
 }
 
 // Add remembers the body of a row that was just stored, which must not be modified,
