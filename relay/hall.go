@@ -273,6 +273,10 @@ func (h *hall) do(e effect) {
 		h.conns[e.conn].refuse(e.code, e.err)
 	case tellHeads:
 		h.tellHeads(e)
+	case sendDigest:
+		h.sendDigest(e)
+	case disagreed:
+		h.disagreed(e)
 	case sendTwin:
 		c := h.conns[e.conn]
 		if c.remote.Metadata.Syncline > 0 {

@@ -51,6 +51,8 @@ func (c *conn) receive(frame []byte) error {
 		if _, ok := c.docs[m.Document]; ok {
 			c.relay.halls.tellAwake(m.Document, elsewhere{conn: c.id, heads: m.Heads})
 		}
+	case *wire.Digest:
+		c.receiveDigest(m)
 	case *wire.Notice:
 		c.drop(m, operate.DropUnknown, "not acted on by this relay")
 	case *wire.Join:

@@ -37,6 +37,7 @@ type room struct {
 	order     []*member // as they came, so that equal inputs give equal effects
 	ephemeral *lastCounts
 	remotes   map[string]wire.RemoteHead // by storage id
+	digests   digests
 
 	// Of the present round.
 	heard []message
@@ -252,6 +253,8 @@ func (r *room) take(in input) {
 		r.takeElsewhere(in)
 	case subscribed:
 		r.takeSubscribed(in.conn)
+	case digested:
+		r.takeDigest(in)
 	case leave:
 		r.takeLeave(in.conn)
 	case stored:

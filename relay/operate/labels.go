@@ -93,14 +93,16 @@ var rejectionNames = [rejections]string{"malformed", "unfit", "forbidden", "over
 // Divergence is a way in which what should be equal is not.
 type Divergence int
 
-// The divergences that a relay can see: it holds hashes, not values.
+// The divergences that a relay can see: it holds hashes, not values. That peers read
+// different values it is told by them.
 const (
-	DivergedTwin Divergence = iota // two changes of one actor with one number
-	DivergedRow                    // a stored change or segment that does not decode to its hash
+	DivergedTwin  Divergence = iota // two changes of one actor with one number
+	DivergedRow                     // a stored change or segment that does not decode to its hash
+	DivergedState                   // two peers with equal heads sent different digests
 	divergences
 )
 
-var divergenceNames = [divergences]string{"twin", "row"}
+var divergenceNames = [divergences]string{"twin", "row", "state"}
 
 // AuthFailure is why an access token did not open a connection.
 type AuthFailure int
