@@ -261,4 +261,3 @@ func TestDamageIsFoundAsWhatItIsAndMended(t *testing.T) {
 		})
 	}
 }
-
