@@ -47,6 +47,9 @@ type Batch struct {
 	Quarantine []Evidence
 	// Applied are rows whose marks are taken away; see Entry.Applying.
 	Applied []int64
+	// Projections are what the entries, and those before them, did to the rows of
+	// tables.
+	Projections []*Projection
 }
 
 // Append stores a batch and returns the row of each entry, in order. It returns
@@ -106,6 +109,9 @@ func (b *Batch) check() (size int64, err error) {
 		}
 		size += n
 	}
+	for _, p := range b.Projections {
+		size += p.size()
+	}
 	return size + markOverhead*int64(len(b.Applied)), nil
 }
 
@@ -129,6 +135,7 @@ type touched struct {
 	changes, bytes     int64 // added
 	lastRow            int64
 	heads              []id.Hash
+	projected          any // the row up to which the tables show it, if that has moved
 	setHeads, appended bool
 }
 
@@ -183,6 +190,19 @@ func (t *tx) append(b *Batch) ([]int64, error) {
 			return nil, err
 		}
 		d.heads, d.setHeads = heads, true
+	}
+	for _, p := range b.Projections {
+		d, err := touch(p.Doc)
+		if err != nil {
+			return nil, err
+		}
+		through, err := t.project(d.id, p, d.lastRow)
+		if err != nil {
+			return nil, err
+		}
+		if p.Kept && !p.More {
+			d.projected = through
+		}
 	}
 	for doc, d := range docs {
 		if err := t.update(d); err != nil {
@@ -279,7 +299,8 @@ func (t *tx) document(doc id.Document) (int64, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return n, err
 	}
-	r, err := t.result(`INSERT INTO documents (doc, created_ms) VALUES (?, ?) ON CONFLICT (doc) DO NOTHING`, doc[:], t.now.UnixMilli())
+	r, err := t.result(`INSERT INTO documents (doc, created_ms, projected_row)
+		VALUES (?, ?, (SELECT iif(generation > 0, 0, -1) FROM projecting)) ON CONFLICT (doc) DO NOTHING`, doc[:], t.now.UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("make document %s known: %w", doc, err)
 	}
@@ -297,9 +318,14 @@ func (t *tx) known(doc id.Document) (int64, error) {
 func (t *tx) update(d *touched) error {
 	if d.appended {
 		err := t.exec(`UPDATE documents SET changes = changes + ?1, bytes = bytes + ?2, last_row = ?3,
-			raw_changes = raw_changes + ?1, raw_bytes = raw_bytes + ?2 WHERE id = ?4`, d.changes, d.bytes, d.lastRow, d.id)
+			raw_changes = raw_changes + ?1, raw_bytes = raw_bytes + ?2, projected_row = ifnull(?4, projected_row) WHERE id = ?5`,
+			d.changes, d.bytes, d.lastRow, d.projected, d.id)
 		if err != nil {
 			return fmt.Errorf("count changes: %w", err)
+		}
+	} else if d.projected != nil {
+		if err := t.exec(`UPDATE documents SET projected_row = ? WHERE id = ?`, d.projected, d.id); err != nil {
+			return fmt.Errorf("move the projected row: %w", err)
 		}
 	}
 	if d.setHeads {

@@ -105,9 +105,17 @@ func (s *Store) unsynced(ctx context.Context, rows []int64, fn func(t *tx, list 
 			}
 		}()
 		if err := fn(t, string(list)); err != nil {
+			t.w.forgetProjections()
 			return err
 		}
-		return t.exec("COMMIT")
+		if err := t.exec("COMMIT"); err != nil {
+			t.w.forgetProjections()
+			return err
+		}
+		if t.tables {
+			t.w.tablesChanged()
+		}
+		return nil
 	}})
 }
 

@@ -31,6 +31,9 @@ func (s *Store) DeleteDocument(ctx context.Context, doc id.Document) (changes in
 		if err := t.row([]any{&n, &changes}, `SELECT id, changes FROM documents WHERE doc = ?`, doc[:]); err != nil {
 			return err
 		}
+		if err := t.unproject(n, doc); err != nil {
+			return err
+		}
 		return t.exec(`UPDATE documents SET deleting = ? WHERE id = ?`, s.opening, n)
 	})
 	if err == nil {

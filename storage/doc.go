@@ -54,6 +54,13 @@
 // A change that was made here has a record of the operation that it is, stored with
 // it and kept when its row is folded (operations.go).
 //
+// # Rows for SQL
+//
+// Beside the journal there are tables that show the entities of documents as rows
+// (tables.go, projection.go), written in the transaction of the change that they show,
+// or after it; each document knows up to which row of the journal it is shown. They
+// hold nothing that cannot be made again. Package query reads them.
+//
 // # Copies
 //
 // Backup copies the file while it is written to (backup.go). Files copied in

@@ -57,7 +57,9 @@ func open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		now:       o.Now,
 		log:       o.Log,
 		elsewhere: s.watchers.tell,
-		queue:     newQueue(o.GroupBytes),
+
+		tablesChanged: s.tables.ring,
+		queue:         newQueue(o.GroupBytes),
 	}
 	s.readers = pool(path, o.Busy, o.Readers, "query_only = ON")
 	defer func() {
@@ -192,6 +194,7 @@ func (s *Store) begin(stale bool) error {
 		if s.opening, err = r.LastInsertId(); err != nil {
 			return err
 		}
+		w.opening = s.opening
 		if err := t.exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, keyStorageID, []byte(newUUID())); err != nil {
 			return fmt.Errorf("make the storage id: %w", err)
 		}

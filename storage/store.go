@@ -24,6 +24,7 @@ type Store struct {
 	reads sync.WaitGroup // reads that hold a connection; Add under mu
 
 	watchers watchers
+	tables   bell // rings when rows of tables have changed
 
 	mu       sync.Mutex
 	closing  bool

@@ -31,6 +31,12 @@ type writer struct {
 	// elsewhere is told of committed rows (after, through] of other stores.
 	elsewhere func(after, through int64)
 
+	opening     int64                 // the store's own
+	generation  int64                 // of the tables that projections are for
+	projections map[string]*projected // by collection: those that were written to
+	// tablesChanged is told when rows of tables have changed, or may have elsewhere.
+	tablesChanged func()
+
 	queue *queue
 	stats writerStats // read by anyone
 }
@@ -90,6 +96,7 @@ func (w *writer) transact(jobs []*job, results []error) (err error) {
 	}
 	defer func() {
 		if err != nil {
+			w.forgetProjections()
 			w.rollback()
 		}
 	}()
@@ -112,6 +119,9 @@ func (w *writer) transact(jobs []*job, results []error) (err error) {
 	w.stats.commits.Add(1)
 	w.stats.rows.Add(t.rows)
 	w.stats.bytes.Add(t.bytes)
+	if t.tables {
+		w.tablesChanged()
+	}
 	return nil
 }
 
@@ -171,6 +181,7 @@ func (w *writer) poll(t *tx) error {
 		return err
 	}
 	w.version = version
+	w.tablesChanged()
 	return nil
 }
 
@@ -239,6 +250,17 @@ type tx struct {
 	next int64 // the next row's number
 
 	rows, bytes int64 // appended so far
+	tables      bool  // rows of tables have changed
+	args        []any // of projectRow, used again
+}
+
+// once runs a statement that is not kept.
+func (t *tx) once(query string) error {
+	if err := t.w.connect(context.Background()); err != nil {
+		return err
+	}
+	_, err := t.w.conn.ExecContext(context.Background(), query)
+	return classify(err)
 }
 
 // prepared returns the statement of a query, which must be one of a fixed set.

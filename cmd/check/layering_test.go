@@ -44,6 +44,7 @@ var layers = []layer{
 	{pkg: "crdt/session", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "crdt", may: []string{"crdt/..."}},
 	{pkg: "storage/fold", may: []string{"storage", "crdt/id", "crdt/chunk", "crdt/graph"}},
+	{pkg: "storage/query", may: []string{"storage", "crdt/id"}},
 	{pkg: "storage", may: []string{"crdt/id"}},
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
 	{pkg: "relay/wire/socket", may: []string{"relay/wire"}},
