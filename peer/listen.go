@@ -149,7 +149,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	shut := func(err error) {
 		d.p.o.Log.Info("handshake failed", "err", err)
-		socket.Shut(ws, tap.Conn, socket.CodeOf(err), err.Error())
+		socket.Shut(ws, tap.Line, socket.CodeOf(err), err.Error())
 	}
 	if crowded {
 		shut(errCrowded)

@@ -70,7 +70,7 @@ type Transport interface {
 	Queued() int
 }
 
-func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g guest) *conn {
+func newConn(r *Relay, n connID, ws *websocket.Conn, line *socket.Line, pulse *socket.Pulse, g guest) *conn {
 	c := makeConn(r, n, g)
 	c.socket = socket.New(ws, pulse, socket.Options{
 		PingInterval: r.o.PingInterval,
@@ -79,6 +79,7 @@ func newConn(r *Relay, n connID, ws *websocket.Conn, pulse *socket.Pulse, g gues
 		WriteTimeout: r.o.WriteTimeout,
 		CloseTimeout: r.o.CloseTimeout,
 		MaxQueue:     r.o.MaxQueue,
+		Line:         line,
 		Counters:     &r.metrics.Sockets,
 		Log:          c.log,
 	})

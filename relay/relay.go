@@ -171,15 +171,15 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer cancel(nil)
 	v, err := r.lobby.enter(address, cancel)
 	if err != nil {
-		r.turnAway(ws, tap.Conn, err, address)
+		r.turnAway(ws, tap.Line, err, address)
 		return
 	}
 	defer r.lobby.leave(v)
-	r.serve(ctx, ws, tap.Conn, pulse, visitor, v)
+	r.serve(ctx, ws, tap.Line, pulse, visitor, v)
 }
 
 // serve shakes hands and runs the connection.
-func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, pulse *socket.Pulse, visitor access.Visitor, v *visit) {
+func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below *socket.Line, pulse *socket.Pulse, visitor access.Visitor, v *visit) {
 	g := guest{address: v.address}
 	ctx, cancel := context.WithTimeout(ctx, r.o.HandshakeTimeout)
 	remote, err := r.local.Serve(ctx, socket.Frames(ws), func(ctx context.Context, client wire.Remote) (err error) {
@@ -203,7 +203,7 @@ func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below net.Conn, p
 	ws.SetReadLimit(r.o.MaxFrame)
 	remote.Metadata.Token = ""
 	g.remote = remote
-	c := newConn(r, connID(r.lastID.Add(1)), ws, pulse, g)
+	c := newConn(r, connID(r.lastID.Add(1)), ws, below, pulse, g)
 	if !r.register(c) {
 		c.refuse(wire.CloseDraining, errDraining)
 	}

@@ -12,20 +12,21 @@ import (
 )
 
 // pair is a Conn on this machine's network with its other end in hand.
-func pair(b *testing.B, serve func(*Conn)) (far *websocket.Conn) {
+func pair(b testing.TB, serve func(*Conn)) (far *websocket.Conn) {
 	var serving sync.WaitGroup
 	serving.Add(1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		defer serving.Done()
 		pulse := new(Pulse)
-		ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{OnPongReceived: pulse.Pong})
+		tap := &Tap{ResponseWriter: w}
+		ws, err := websocket.Accept(tap, req, &websocket.AcceptOptions{OnPongReceived: pulse.Pong})
 		if err != nil {
 			b.Error(err)
 			return
 		}
 		c := New(ws, pulse, Options{
 			PingInterval: time.Minute, MaxSilence: time.Hour, WriteTimeout: time.Minute,
-			CloseTimeout: time.Second, MaxQueue: 1 << 20,
+			CloseTimeout: time.Second, MaxQueue: 1 << 30, Line: tap.Line,
 		})
 		c.Run(func() { serve(c) })
 	}))

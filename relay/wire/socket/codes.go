@@ -53,18 +53,21 @@ func Shut(ws *websocket.Conn, below net.Conn, code wire.CloseCode, reason string
 // all limits.
 const shutTimeout = 2 * time.Second
 
-// Tap is a ResponseWriter that keeps hold of the network connection when a WebSocket
-// is made of it.
+// Tap is a ResponseWriter that has a WebSocket made of it over a Line.
 type Tap struct {
 	http.ResponseWriter
-	Conn net.Conn // nil before
+	Line *Line // nil before
 }
 
 // Hijack is that of the ResponseWriter.
 func (t *Tap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
-	t.Conn = c
-	return c, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	t.Line = NewLine(c)
+	rw.Writer.Reset(t.Line) // in which nothing is yet
+	return t.Line, rw, nil
 }
 
 // cutReason shortens a text to what a close frame holds.

@@ -24,6 +24,8 @@ type Options struct {
 	WriteTimeout time.Duration // for the network to accept 64 KiB
 	CloseTimeout time.Duration // for a closing connection to send what is queued
 	MaxQueue     int           // bytes to be sent, beyond which the other end is too slow
+	// Line is under the WebSocket, at its server: see Tap. nil: one goroutine writes.
+	Line *Line
 
 	// Counters count what goes over the connection, and may be shared by many.
 	// nil: counters of its own.
@@ -47,6 +49,8 @@ type Conn struct {
 	pulse *Pulse
 	o     Options
 	out   *outbox
+
+	joined []byte // the frame of now, as it is written; of who has the turn to write
 
 	// Owned by who calls Next.
 	in   bytes.Buffer // the frame of now
@@ -80,6 +84,7 @@ func New(ws *websocket.Conn, pulse *Pulse, o Options) *Conn {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Conn{ws: ws, pulse: pulse, o: o, out: newOutbox(o.MaxQueue)}
+	c.out.taken = true // until write
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -170,7 +175,11 @@ func (c *Conn) Send(data []byte, then func()) { c.SendJoined(data, nil, then) }
 // from now on; both may be sent to any number of connections, and nothing is
 // allocated for each.
 func (c *Conn) SendJoined(data, end []byte, then func()) {
-	if !c.out.push(frame{data, end, then}) {
+	f := frame{data, end, then}
+	if c.sendNow(f) {
+		return
+	}
+	if !c.out.push(f) {
 		c.o.Counters.Overflows.Add(1)
 		c.Close(wire.CloseSlow, fmt.Sprintf("more than %d bytes are waiting to be read", c.o.MaxQueue))
 	}

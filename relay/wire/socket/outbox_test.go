@@ -23,9 +23,11 @@ func TestOutboxTakesOneLargeFrameWhenItIsEmpty(t *testing.T) {
 	if !o.push(large) {
 		t.Error("overflow of a closed outbox")
 	}
-	if f, ok, _ := o.next(); !ok || f.len() != 1 {
+	f, ok, _ := o.next()
+	if !ok || f.len() != 1 {
 		t.Errorf("a frame of %d bytes comes, %v", f.len(), ok)
 	}
+	o.wrote(f.len())
 	if f, ok, shut := o.next(); ok || !shut {
 		t.Errorf("a frame of %d bytes comes from a closed outbox, %v, shut %v", f.len(), ok, shut)
 	}
@@ -36,9 +38,10 @@ func TestOutboxThrowsAwayWhatIsQueued(t *testing.T) {
 	for range 5 {
 		o.push(frame{data: []byte{1}})
 	}
-	o.next()
+	f, _, _ := o.next()
 	o.close(true)
 	o.push(frame{data: []byte{1}})
+	o.wrote(f.len())
 	if f, ok, shut := o.next(); ok || !shut {
 		t.Errorf("a frame of %d bytes comes, %v, shut %v", f.len(), ok, shut)
 	}
@@ -90,5 +93,56 @@ func TestAnOutboxThatIsEmptiedAllocatesNothing(t *testing.T) {
 		o.wrote(f.len())
 	}); n != 0 {
 		t.Errorf("%.1f allocations for each frame", n)
+	}
+}
+
+// TestTheTurnToWrite: who has the turn keeps the writer away, and what comes in
+// meanwhile stays behind.
+func TestTheTurnToWrite(t *testing.T) {
+	o := newOutbox(100)
+	mine, other := frame{data: []byte{1}}, frame{data: []byte{2, 2}}
+	next := func(want frame) {
+		t.Helper()
+		f, ok, _ := o.next()
+		if !ok || f.len() != want.len() {
+			t.Fatalf("a frame of %d bytes comes, %v; want one of %d", f.len(), ok, want.len())
+		}
+		o.wrote(f.len())
+	}
+	for _, end := range []func(){
+		func() { o.release(mine.len(), false) },
+		func() { o.putBack(mine); next(mine) },
+	} {
+		if !o.take(mine.len()) {
+			t.Fatal("no turn at an empty outbox")
+		}
+		if o.push(other); o.take(1) {
+			t.Error("two have the turn")
+		}
+		if _, ok, _ := o.next(); ok {
+			t.Error("the writer writes out of its turn")
+		}
+		end()
+		select {
+		case <-o.ready:
+		default:
+			t.Error("the writer is not told of what came in")
+		}
+		if o.take(1) {
+			t.Error("a turn before what is queued")
+		}
+		next(other)
+		if o.bytes != 0 {
+			t.Errorf("%d bytes are left", o.bytes)
+		}
+	}
+	o.take(mine.len())
+	o.close(true)
+	o.putBack(mine)
+	if _, ok, shut := o.next(); ok || !shut {
+		t.Error("what is thrown away comes again")
+	}
+	if o.take(1) {
+		t.Error("a turn at a closed outbox")
 	}
 }
