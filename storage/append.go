@@ -63,14 +63,18 @@ type Batch struct {
 // ErrClosed, or ctx's; with any of them nothing of the batch is stored. A
 // context that ends once the transaction has begun is not heeded.
 func (s *Store) Append(ctx context.Context, b Batch) (rows []int64, err error) {
+	return s.append(ctx, b, nil)
+}
+
+func (s *Store) append(ctx context.Context, b Batch, queued func()) (rows []int64, err error) {
 	size, err := b.check()
 	if err != nil {
 		return nil, fmt.Errorf("append %d changes: %w", len(b.Entries), err)
 	}
-	err = s.write(ctx, size, func(t *tx) error {
+	err = s.writer.queue.do(&job{ctx: ctx, size: size, queued: queued, run: func(t *tx) error {
 		rows, err = t.append(&b)
 		return err
-	})
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("append %d changes to %s: %w", len(b.Entries), s.path, err)
 	}

@@ -12,7 +12,8 @@ type job struct {
 	ctx     context.Context
 	size    int64
 	run     func(*tx) error
-	outside bool // run by itself, without a transaction
+	outside bool   // run by itself, without a transaction
+	queued  func() // called when it waits; may be nil
 	state   atomic.Int32
 	done    chan error // receives once, unless the job was abandoned
 }
@@ -44,6 +45,7 @@ func (j *job) start() bool {
 // limit: each caller waits with its one job, whose bytes are the caller's own.
 type queue struct {
 	groupBytes int64
+	turns      sync.RWMutex // held by those who have a Turn, and to write while it is written
 
 	mu        sync.Mutex
 	changed   sync.Cond // on mu
@@ -69,6 +71,9 @@ func (q *queue) do(j *job) error {
 	j.done = make(chan error, 1)
 	if !q.put(j) {
 		return ErrClosed
+	}
+	if j.queued != nil {
+		j.queued()
 	}
 	select {
 	case err := <-j.done:
@@ -106,23 +111,34 @@ func (q *queue) remove(j *job) {
 	q.large = slices.DeleteFunc(q.large, is)
 }
 
-// take waits for jobs and returns the next group. It returns false when the
-// queue is closed and nothing is left.
-func (q *queue) take() ([]*job, bool) {
+// wait waits for a job and for those who have a turn. It returns false when the
+// queue is closed and nothing is left; otherwise nobody gets a turn until done.
+func (q *queue) wait() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	for len(q.small) == 0 && len(q.large) == 0 {
 		if q.closed {
-			return nil, false
+			q.mu.Unlock()
+			return false
 		}
 		q.changed.Wait()
 	}
+	q.mu.Unlock()
+	q.turns.Lock()
+	return true
+}
+
+func (q *queue) done() { q.turns.Unlock() }
+
+// take returns the next group, which is empty if its callers have abandoned it.
+func (q *queue) take() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if len(q.large) > 0 && (!q.lastLarge || len(q.small) == 0) {
 		q.lastLarge = true
 		group := []*job{q.large[0]}
 		q.large[0] = nil
 		q.large = q.large[1:]
-		return group, true
+		return group
 	}
 	q.lastLarge = false
 	n, size := 0, int64(0)
@@ -134,7 +150,7 @@ func (q *queue) take() ([]*job, bool) {
 	copy(group, q.small)
 	clear(q.small[:n])
 	q.small = q.small[n:]
-	return group, true
+	return group
 }
 
 // close refuses further jobs. Those that wait are still done.

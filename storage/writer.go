@@ -47,12 +47,9 @@ type writerStats struct {
 
 // run commits until the queue is closed and empty.
 func (w *writer) run() {
-	for {
-		group, ok := w.queue.take()
-		if !ok {
-			return
-		}
-		w.commit(group)
+	for w.queue.wait() {
+		w.commit(w.queue.take())
+		w.queue.done()
 	}
 }
 

@@ -199,7 +199,7 @@ func TestLargeAndSmallBatchesTakeTurns(t *testing.T) {
 	}
 	var got []int64
 	for range 6 {
-		group, _ := q.take()
+		group := q.take()
 		for _, j := range group {
 			got = append(got, j.size)
 		}
