@@ -1,0 +1,30 @@
+import type { Core } from "./core.js"
+
+let loads = 0
+let compiled: Promise<WebAssembly.Module> | undefined
+
+/** Loads the core; each call gives one with a memory of its own. base is the folder with core.js and automerge.wasm. */
+export async function loadCore(base: string): Promise<Core> {
+  // A module is evaluated once for each address, and so is the memory in it made.
+  const address = new URL("core.js", base)
+  if (loads++ > 0) address.searchParams.set("again", String(loads))
+  const [{ core }, module] = await Promise.all([import(address.href) as Promise<{ core: Core }>, loadCore.compile(base)])
+  await core.initializeWasm(module as never)
+  return core
+}
+
+/** Compiles the core ahead of its use. */
+loadCore.compile = (base: string): Promise<WebAssembly.Module> => compiled ??= compile(new URL("automerge.wasm", base))
+
+async function compile(url: URL): Promise<WebAssembly.Module> {
+  const answer = await fetch(url)
+  if (!answer.ok) throw new Error(`${url.pathname}: the server answers ${answer.status}`)
+  // compileStreaming wants application/wasm, which not every server says.
+  return WebAssembly.compile(await answer.arrayBuffer())
+}
+
+/** Reports whether an error is a panic of the core: nothing of that core may be used any more. */
+export function isPanic(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError ||
+    error instanceof Error && /unreachable|recursive use of an object|null pointer passed to rust|attempted to take ownership/.test(error.message)
+}

@@ -1,0 +1,134 @@
+import { hmac } from "@noble/hashes/hmac"
+import { sha256 } from "@noble/hashes/sha2"
+import { documentBytes, randomBytes, toHex, type DocumentId } from "../shared/bytes.js"
+import { SynclineError } from "../shared/errors.js"
+import { intentOf, type Operation } from "../shared/operations.js"
+import type { Core, Handle } from "./core.js"
+import type { Entry, Journal } from "./journal.js"
+import { perform } from "./perform.js"
+
+/** Entities that a change has touched, by collection; "all" if it has made or removed a collection. */
+export type Dirty = Map<string, Set<string> | "all">
+
+/** From so many changes at once on, one segment is stored for them and not each. */
+const bulk = 1000
+
+/** The bytes of an actor id that tell the device within the document. */
+export function deviceTag(secret: Uint8Array, id: DocumentId): string {
+  return toHex(hmac(sha256, secret, documentBytes(id)).subarray(0, 8))
+}
+
+/** One document, open in the core. What it does is not durable: the engine puts each step in a transaction, and drops the replica if that fails. */
+export class Replica {
+  readonly device: string
+  readonly handle: Handle
+  readonly actor: string
+
+  constructor(core: Core, readonly doc: number, readonly id: DocumentId, secret: Uint8Array, journal: Journal) {
+    this.device = deviceTag(secret, id)
+    // A fresh actor for each opening: a restored profile must not use a number twice.
+    this.actor = this.device + toHex(randomBytes(8))
+    this.handle = core.getBackend(core.init({ actor: this.actor }))
+    const chunks = [...journal.chunks(doc, id)]
+    if (chunks.length > 0) this.handle.loadIncremental(concat(chunks))
+    this.handle.updateDiffCursor()
+  }
+
+  get heads(): string[] { return this.handle.getHeads() }
+  get changes(): number { return this.handle.stats().numChanges }
+  has(hash: string): boolean { return this.handle.getChangeMetaByHash(hash) !== null }
+
+  /** Of these heads, those that the document knows. */
+  known(heads: readonly string[]): string[] { return heads.filter(h => this.has(h)) }
+
+  /** How many changes the ends that have said these heads do not have. */
+  since(heads: readonly string[]): string[] {
+    return this.handle.getChangesMeta(this.known(heads)).map(m => m.hash)
+  }
+
+  /** Carries a batch out as one change. If it throws, the document is as it was. */
+  perform(ops: readonly Operation[], now: number): { entry: Entry, dirty: Dirty } {
+    if (ops.length === 0) throw new SynclineError("invalid", "a batch needs at least one operation")
+    const intent = intentOf(ops)
+    let hash: string | null
+    try {
+      ops.forEach((o, i) => {
+        try {
+          perform(this.handle, o)
+        } catch (error) {
+          if (!(error instanceof SynclineError)) throw error
+          throw new SynclineError(error.code, `operation ${i + 1} (${intentOf([o])}): ${error.message}`)
+        }
+      })
+      if (this.handle.pendingOps() === 0) throw new SynclineError("no-change", "the batch changes nothing")
+      hash = this.handle.commit(intent, Math.floor(now / 1000))
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) this.handle.rollback()
+      throw error
+    }
+    this.handle.updateDiffCursor()
+    const body = this.handle.getLastLocalChange()!
+    const meta = this.handle.getChangeMetaByHash(hash!)!
+    const dirty: Dirty = new Map()
+    for (const o of ops) touch(dirty, o.collection, o.id)
+    return { entry: { hash: hash!, actor: this.actor, actorSeq: meta.seq, local: true, time: now, intent, body }, dirty }
+  }
+
+  /**
+   * Runs a step that may bring changes of others in, and says which. bulk is given instead of entries if there
+   * are many: a chunk of the whole document.
+   */
+  take(step: () => void, now: number): { entries: Entry[], bulk?: Uint8Array, count: number, dirty: Dirty } {
+    const before = this.heads, had = this.changes
+    step()
+    const heads = this.heads, count = this.changes - had
+    const dirty: Dirty = new Map()
+    if (heads.length === before.length && heads.every((h, i) => h === before[i])) return { entries: [], count: 0, dirty }
+    if (count >= bulk) {
+      this.handle.updateDiffCursor()
+      for (const c of this.handle.keys("_root")) dirty.set(c, "all")
+      return { entries: [], bulk: this.handle.save(), count, dirty }
+    }
+    for (const patch of this.handle.diffIncremental()) {
+      const [collection, entity] = patch.path
+      if (entity === undefined) dirty.set(String(collection), "all")
+      else touch(dirty, String(collection), String(entity))
+    }
+    const bodies = this.handle.getChanges(before)
+    const entries = this.handle.getChangesMeta(before).map((m, i): Entry => ({
+      hash: m.hash, actor: m.actor, actorSeq: m.seq, local: false, time: now, intent: m.message ?? "", body: bodies[i]!,
+    }))
+    return { entries, count, dirty }
+  }
+
+  close(): void {
+    try {
+      this.handle.free()
+    } catch { /* the core has panicked */ }
+  }
+}
+
+function touch(dirty: Dirty, collection: string, id: string): void {
+  const set = dirty.get(collection)
+  if (set === "all") return
+  if (set) set.add(id)
+  else dirty.set(collection, new Set([id]))
+}
+
+/** Adds what is in one to the other. */
+export function mergeDirty(into: Dirty, from: Dirty): void {
+  for (const [c, ids] of from) {
+    if (ids === "all") into.set(c, "all")
+    else for (const id of ids) touch(into, c, id)
+  }
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0))
+  let at = 0
+  for (const p of parts) {
+    out.set(p, at)
+    at += p.length
+  }
+  return out
+}
