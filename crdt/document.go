@@ -24,6 +24,7 @@ type Document struct {
 	bytes int64  // estimate of C memory
 
 	places *dirty.Index // nil until Touched is asked
+	times  times
 }
 
 // What a document takes in C, measured as resident memory of documents of

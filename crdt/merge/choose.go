@@ -71,7 +71,9 @@ func among(set []Candidate, fits func(any) bool, choose func([]Candidate) choice
 }
 
 // byTime orders as the last writer does. The ids of a set differ.
-func byTime(a, b Candidate) int { return cmp.Or(cmp.Compare(counted(a.Time), counted(b.Time)), a.ID.Compare(b.ID)) }
+func byTime(a, b Candidate) int {
+	return cmp.Or(cmp.Compare(counted(a.Time), counted(b.Time)), a.ID.Compare(b.ID))
+}
 
 // maxTime is the largest number of seconds that JavaScript counts exactly.
 const maxTime = 1<<53 - 1

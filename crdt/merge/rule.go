@@ -83,3 +83,6 @@ func (r Rule) String() string {
 
 // IsFunction reports whether the rule is a function of the app.
 func (r Rule) IsFunction() bool { return r.Version != 0 }
+
+// UsesTime reports whether the rule looks at the times of candidates.
+func (r Rule) UsesTime() bool { return r.Name == Last || r.Name == First || r.IsFunction() }
