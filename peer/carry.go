@@ -189,7 +189,7 @@ func (c *conn) underWay() (docs []id.Document) {
 // carries reports whether the document is to be synced on this connection.
 func (c *conn) carries(doc id.Document) bool {
 	if c.dialed {
-		return (c.only == nil || c.only[doc]) && (c.link == nil || c.link.admits(doc))
+		return (c.only == nil || c.only[doc]) && c.held[doc] == nil && (c.link == nil || c.link.admits(doc))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

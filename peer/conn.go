@@ -29,13 +29,14 @@ type conn struct {
 	remote wire.Remote
 	self   string // our peer id on this connection
 	log    *slog.Logger
-	dialed bool                 // by us: we say the first word on each document
-	peers  bool                 // the other end is a peer, as far as we know, and not a relay
-	link   *link                // what it is for; nil if it was accepted or is Sync's
-	only   map[id.Document]bool // what is carried; nil: of a dialled one all, of an accepted one what it asks for
-	admits bool                 // it may bring documents that we do not have
-	gate   access.Gate          // of an accepted connection
-	pass   *access.Pass         // what the other end may do; nil if we have dialled
+	dialed bool                  // by us: we say the first word on each document
+	peers  bool                  // the other end is a peer, as far as we know, and not a relay
+	link   *link                 // what it is for; nil if it was accepted or is Sync's
+	only   map[id.Document]bool  // what is carried; nil: of a dialled one all, of an accepted one what it asks for
+	held   map[id.Document]error // what is not carried, and why
+	admits bool                  // it may bring documents that we do not have
+	gate   access.Gate           // of an accepted connection
+	pass   *access.Pass          // what the other end may do; nil if we have dialled
 
 	count connCounters
 

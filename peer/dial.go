@@ -13,8 +13,9 @@ import (
 )
 
 // dial connects to a remote and shakes hands. l is the link that the connection is
-// for, or nil. The error is a *Fault.
-func (p *Peer) dial(ctx context.Context, r Remote, self string, l *link) (*conn, error) {
+// for, or nil; held are documents that it does not carry, and why. The error is a
+// *Fault.
+func (p *Peer) dial(ctx context.Context, r Remote, self string, l *link, held map[id.Document]error) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.DialTimeout)
 	defer cancel()
 	pulse := new(socket.Pulse)
@@ -46,8 +47,11 @@ func (p *Peer) dial(ctx context.Context, r Remote, self string, l *link) (*conn,
 		return nil, f
 	}
 	c := p.newConn(ws, self, remote, pulse)
-	c.dialed, c.peers, c.link = true, r.Peer, l
+	c.dialed, c.peers, c.link, c.held = true, r.Peer, l, held
 	c.restrict(r)
+	for doc, why := range held {
+		c.note(doc, standingBarred, why)
+	}
 	if !p.register(c) {
 		ws.CloseNow()
 		return nil, faultOf(ErrClosed)

@@ -264,7 +264,7 @@ func TestRealErrorsHaveTheirClass(t *testing.T) {
 			ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
 			defer cancel()
 		}
-		_, err := p.dial(ctx, Remote{URL: tt.url}, p.self, nil)
+		_, err := p.dial(ctx, Remote{URL: tt.url}, p.self, nil, nil)
 		f, ok := errors.AsType[*Fault](err)
 		if !ok || f.Class != tt.want && !(tt.want == ClassResolve && f.Class == ClassTimeout) { // a resolver that does not answer
 			t.Errorf("%s: %v, class %v, want %s", tt.url, err, f, tt.want)

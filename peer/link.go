@@ -120,7 +120,7 @@ func (l *link) run(ctx context.Context, network *networkWatch) {
 	l.begin(ctx)
 	for l.await(ctx, network) {
 		l.set(LinkConnecting)
-		c, err := l.p.dial(ctx, l.spec, l.p.self, l)
+		c, err := l.p.dial(ctx, l.spec, l.p.self, l, nil)
 		if err == nil {
 			l.connected(ctx, c)
 			stop := context.AfterFunc(ctx, c.closeDown)

@@ -65,8 +65,12 @@ func (c *conn) notice(m *wire.Notice) {
 		if m.Code == wire.NoticeUnavailable && c.carries(m.Document) {
 			c.p.desks.tell(m.Document, unavailable{conn: c.id})
 		}
-		if c.link != nil && c.carries(m.Document) {
+		switch {
+		case !c.carries(m.Document):
+		case c.link != nil:
 			c.link.documentFailed(m.Document, f)
+		case !f.Class.Mendable() && !f.Receives: // and nobody tries it again
+			c.note(m.Document, standingBarred, f)
 		}
 	}
 }

@@ -119,6 +119,8 @@ func (r *replica) judge(m *member) {
 		now = standingMissing
 	case m.declined:
 		now, err = standingApart, ErrDeclined
+	case m.session.OnlyGives() && len(m.theirs) > 0 && len(r.graph.Missing(m.theirs)) == 0:
+		now, err = standingApart, ErrReadOnly
 	case r.apart(m):
 		now, err = standingApart, ErrApart
 	}
@@ -138,6 +140,8 @@ var (
 	ErrApart = errors.New("the other end has changes that are not taken here")
 	// ErrDeclined: the other end does not have the document and takes no new ones.
 	ErrDeclined = errors.New("the other end does not take the document")
+	// ErrReadOnly: the other end lets us read the document, and takes no changes.
+	ErrReadOnly = errors.New("the other end lets us read the document and not change it; our changes stay here")
 )
 
 // apart reports whether a member has all that we have, and we have all that we

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"syncline/crdt/id"
+	"syncline/storage"
 )
 
 // SyncOptions say what Sync does.
@@ -33,7 +34,8 @@ const (
 	SyncDone SyncOutcome = "synced"
 	// SyncMissing: neither we nor the remote has the document.
 	SyncMissing SyncOutcome = "missing"
-	// SyncFailed: see Err, which may be ErrApart or ErrDeclined.
+	// SyncFailed: see Err, which may be ErrApart, ErrDeclined, ErrReadOnly, ErrHeld or
+	// a *Fault.
 	SyncFailed SyncOutcome = "failed"
 	// SyncPending: time was up, or the connection lost.
 	SyncPending SyncOutcome = "pending"
@@ -46,6 +48,10 @@ type SyncResult struct {
 	Outcome  SyncOutcome
 	Err      error // with SyncFailed and SyncPending
 }
+
+// ErrHeld: the document is dead or dropped in the outbox of the remote, and was not
+// offered. Outbox says why in full, and Retry has it offered again.
+var ErrHeld = errors.New("held back in the outbox")
 
 // ErrNotSynced: Sync has ended, and some documents have not come to SyncDone. The
 // results say which and why.
@@ -139,8 +145,12 @@ func (s *syncing) with(ctx context.Context, n int, r Remote) ([]SyncResult, erro
 	if err := r.check(); err != nil {
 		return nil, err
 	}
+	held, err := s.held(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	// Its own peer id: a second connection of the same peer would end the first.
-	c, err := s.p.dial(ctx, r, s.p.self+"-sync-"+rand.Text()[:8], nil)
+	c, err := s.p.dial(ctx, r, s.p.self+"-sync-"+rand.Text()[:8], nil, held)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +182,23 @@ func (s *syncing) with(ctx context.Context, n int, r Remote) ([]SyncResult, erro
 			return s.now(c, r, err), err
 		}
 	}
+}
+
+// held are the documents that are not offered to a remote, and why.
+func (s *syncing) held(ctx context.Context, r Remote) (map[id.Document]error, error) {
+	held := map[id.Document]error{}
+	err := s.p.store.Undelivered(ctx, func(u storage.Undelivered) error {
+		f, _, dropped := decodeDead(u.Record)
+		switch {
+		case u.Remote != r.URL || r.Documents != nil && !slices.Contains(r.Documents, u.Doc):
+		case dropped:
+			held[u.Doc] = fmt.Errorf("%w, because it was dropped: %w", ErrHeld, f.Err)
+		case !f.Receives:
+			held[u.Doc] = fmt.Errorf("%w: %w", ErrHeld, f.Err)
+		}
+		return nil
+	})
+	return held, err
 }
 
 // rest reports whether all documents have come to rest. It looks only if they may

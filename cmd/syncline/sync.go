@@ -190,7 +190,11 @@ func (s *syncing) with(ctx context.Context, r peer.Remote, timeout time.Duration
 	case !errors.Is(err, peer.ErrNotSynced):
 		return all, remoteError(err)
 	case first.why != nil:
-		return all, fmt.Errorf("%d of %d documents are not synced: %s: %w", undone, len(all), first.doc.URL(), first.why)
+		hint := ""
+		if errors.Is(first.why, peer.ErrHeld) {
+			hint = "; syncline outbox retry offers it again"
+		}
+		return all, fmt.Errorf("%d of %d documents are not synced: %s: %w%s", undone, len(all), first.doc.URL(), first.why, hint)
 	}
 	return all, fmt.Errorf("%d of %d documents were not synced within %s; give them longer with --timeout, or run it again: what has arrived is kept", undone, len(all), timeout)
 }

@@ -169,6 +169,10 @@ func (s *Session) Pending() bool { return s.more }
 // ancestors, ascending. It must not be modified.
 func (s *Session) Acked() []id.Hash { return s.shared }
 
+// OnlyGives reports whether the other end said that it takes no changes: it is given
+// none.
+func (s *Session) OnlyGives() bool { return s.readOnly }
+
 // Synced reports whether both ends have told each other of equal heads.
 func (s *Session) Synced() bool {
 	return s.met && s.spoke && !s.more && slices.Equal(s.theirs, s.g.Heads()) && slices.Equal(s.told, s.theirs)
