@@ -8,6 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"syncline/crdt/id"
 	"syncline/relay/wire"
 	"syncline/relay/wire/socket"
 )

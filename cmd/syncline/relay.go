@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -35,11 +34,7 @@ const gcPercent = 50
 // relayFlags are what the relay is told on the command line.
 type relayFlags struct {
 	listen, data   string
-	keys           string
-	audience       string
-	issuer         string
-	origins        []string
-	open           bool
+	access         accessFlags
 	adminTokenOnly bool
 	o              relay.Options
 }
@@ -64,7 +59,7 @@ func relayCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if f.o.Origins, err = access.NewOrigins(f.origins); err != nil {
+			if f.o.Origins, err = access.NewOrigins(f.access.origins); err != nil {
 				return err
 			}
 			return failed(f.run(cmd.Context(), log))
@@ -73,11 +68,7 @@ func relayCommand() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:3030", "address and port to serve on; port 0 takes a free one (SYNCLINE_LISTEN)")
 	fl.StringVar(&f.data, "data", "syncline-data", "directory for what the relay keeps; made if it is not there (SYNCLINE_DATA)")
-	fl.StringVar(&f.keys, "access-keys", "", "public keys that access tokens are checked with: a `FILE` (PEM or JWKS) or the URL of a JWKS; followed when they change (SYNCLINE_ACCESS_KEYS)")
-	fl.StringVar(&f.audience, "audience", "", "what tokens must name as their audience (SYNCLINE_AUDIENCE)")
-	fl.StringVar(&f.issuer, "issuer", "", "what tokens must name as their issuer; otherwise any (SYNCLINE_ISSUER)")
-	fl.StringSliceVar(&f.origins, "origin", nil, "`ORIGIN` of pages that may connect, such as https://app.example, or *; may be repeated; otherwise pages of this machine (SYNCLINE_ORIGIN, separated by commas)")
-	fl.BoolVar(&f.open, "open-access", false, "let everybody who reaches it read and write everything (SYNCLINE_OPEN_ACCESS)")
+	f.access.add(fl)
 	fl.BoolVar(&f.adminTokenOnly, "admin-token-only", false, "ask for a token on the admin pages from this machine too, as behind a proxy (SYNCLINE_ADMIN_TOKEN_ONLY)")
 	fl.Int64Var(&f.o.MaxFrame, "max-frame", 64<<20, "bytes of the largest message taken (SYNCLINE_MAX_FRAME)")
 	fl.IntVar(&f.o.MaxQueue, "max-queue", 64<<20, "bytes that may wait for a slow reader before it is closed (SYNCLINE_MAX_QUEUE)")
@@ -106,7 +97,7 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	verifier, err := f.verifier(log)
+	verifier, err := f.access.verifier(f.o.HandshakeTimeout, log)
 	if err != nil {
 		return err
 	}
@@ -123,14 +114,14 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 		return listenError(f.listen, err)
 	}
 	if verifier == nil && !access.Loopback(l.Addr()) {
-		if !f.open {
+		if !f.access.open {
 			l.Close()
 			return fmt.Errorf("others can reach %s, and nothing says who may read and write: give --access-keys and --audience, listen on 127.0.0.1, or say --open-access to let everybody in", l.Addr())
 		}
-		log.Warn("open access: everybody who reaches the relay may read and write every document whose id they know", "listen", l.Addr().String())
+		warnOpen(log, l.Addr())
 	}
 	o := f.o
-	o.Store, o.Log, o.Version, o.Access, o.Audience = store, log, version(), verifier, f.audience
+	o.Store, o.Log, o.Version, o.Access, o.Audience = store, log, version(), verifier, f.access.audience
 	o.Admin.TokenOnly = f.adminTokenOnly
 	r, err := relay.New(o)
 	if err != nil {
@@ -143,27 +134,6 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	log.Info("relay has stopped")
 	return nil
-}
-
-// verifier makes what checks tokens; nil if there is no access control.
-func (f *relayFlags) verifier(log *slog.Logger) (*access.Verifier, error) {
-	if f.keys == "" {
-		if f.audience != "" || f.issuer != "" {
-			return nil, errors.New("--audience and --issuer are for access tokens, which need --access-keys")
-		}
-		return nil, nil
-	}
-	if f.open {
-		return nil, errors.New("--open-access and --access-keys contradict each other; give one of them")
-	}
-	// The wait for keys must leave time to tell the client.
-	o := access.Options{Audience: f.audience, Issuer: f.issuer, FetchTimeout: max(f.o.HandshakeTimeout, 0) * 3 / 5, Log: log}
-	if strings.Contains(f.keys, "://") {
-		o.JWKSURL = f.keys
-	} else {
-		o.KeyFile = f.keys
-	}
-	return access.New(o)
 }
 
 func relayCheckCommand() *cobra.Command {

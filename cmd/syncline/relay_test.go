@@ -20,7 +20,7 @@ func TestARelayThatOthersReachWantsToKnowWhoMayDoWhat(t *testing.T) {
 
 	// With the flag it does, and warns.
 	v := start(t, append(everywhere, "--open-access")...)
-	v.await(`level=WARN .*everybody who reaches the relay may read and write`)
+	v.await(`level=WARN .*everybody who reaches this address may read and write`)
 	v.await(`url=ws://`)
 	if code := v.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
