@@ -84,13 +84,14 @@ func (c *core) keys(path []byte, heads []id.Hash) outcome {
 	return outcomeOf(C.core_keys(c.doc, bytesOf(path), hashesOf(heads), C.size_t(len(heads))))
 }
 
+const (
+	selectAll = C.SELECT_ALL
+	selectIDs = C.SELECT_IDS
+)
+
 // choose reads entities; see core_select.
-func (c *core) choose(places []byte, heads []id.Hash, all bool, enough int) outcome {
-	several := C.int(0)
-	if all {
-		several = 1
-	}
-	return outcomeOf(C.core_select(c.doc, bytesOf(places), C.size_t(len(places)), hashesOf(heads), C.size_t(len(heads)), several, C.size_t(enough)))
+func (c *core) choose(places []byte, heads []id.Hash, how, enough int) outcome {
+	return outcomeOf(C.core_select(c.doc, bytesOf(places), C.size_t(len(places)), hashesOf(heads), C.size_t(len(heads)), C.int(how), C.size_t(enough)))
 }
 
 // fork copies the document as it was. The copy is closed like any other.

@@ -9,6 +9,7 @@ typedef struct walk {
   const AMdoc *doc;
   const AMitems *heads;
   bool all; /* also the values that lost, as VALUE_SEVERAL */
+  bool ids; /* before each value in a container the operation that it is of */
   buffer out;
   int status;
 } walk;
@@ -88,13 +89,17 @@ static void walk_text(walk *w, AMresult *r) {
   put_span(&w->out, s);
 }
 
+static void put_operation(buffer *b, const AMitem *item) {
+  const AMobjId *op = AMitemObjId(item);
+  put_u64(b, AMobjIdCounter(op));
+  put_span(b, AMactorIdBytes(AMobjIdActorId(op)));
+}
+
 /* walk_values writes values with the operations that they are of. */
 static void walk_values(walk *w, AMitems *items, int depth) {
   put_u32(&w->out, AMitemsSize(items));
   for (AMitem *i; w->status == CORE_OK && (i = AMitemsNext(items, 1));) {
-    const AMobjId *op = AMitemObjId(i);
-    put_u64(&w->out, AMobjIdCounter(op));
-    put_span(&w->out, AMactorIdBytes(AMobjIdActorId(op)));
+    put_operation(&w->out, i);
     walk_item(w, i, depth);
   }
 }
@@ -106,6 +111,7 @@ static AMresult *all_at(const walk *w, const AMobjId *obj, step at) {
 
 /* walk_place writes what is at a place, of which item is the value that has won. */
 static void walk_place(walk *w, const AMobjId *obj, step at, const AMitem *item, int depth) {
+  if (w->ids) put_operation(&w->out, item);
   if (!w->all) {
     walk_item(w, item, depth);
     return;
@@ -123,9 +129,10 @@ static void walk_place(walk *w, const AMobjId *obj, step at, const AMitem *item,
   AMresultFree(r);
 }
 
-static void walk_items(walk *w, const AMobjId *obj, AMresult *r, bool keys, int depth) {
+static void walk_items(walk *w, const AMobjId *obj, AMresult *r, uint8_t tag, int depth) {
   AMitems items = AMresultItems(r);
-  put_u8(&w->out, keys ? VALUE_MAP : VALUE_LIST);
+  bool keys = tag == VALUE_MAP;
+  put_u8(&w->out, tag);
   put_u32(&w->out, AMitemsSize(&items));
   step at = {.is_index = !keys};
   for (AMitem *i; w->status == CORE_OK && (i = AMitemsNext(&items, 1)); at.index++) {
@@ -137,6 +144,14 @@ static void walk_items(walk *w, const AMobjId *obj, AMresult *r, bool keys, int 
   }
 }
 
+/* walk_elements writes a text element by element. */
+static void walk_elements(walk *w, const AMobjId *obj, AMresult *r, int depth) {
+  bool all = w->all;
+  w->all = false; /* nobody writes one character over another */
+  walk_items(w, obj, r, VALUE_TEXT, depth);
+  w->all = all;
+}
+
 static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth) {
   const AMbyteSpan all = {0};
   AMresult *r;
@@ -144,18 +159,20 @@ static void walk_object(walk *w, const AMobjId *obj, uint8_t kind, int depth) {
     w->status = CORE_DEEP;
     return;
   }
-  if (kind == AM_OBJ_TEXT)
+  if (kind == AM_OBJ_TEXT && !w->ids)
     r = AMtext(w->doc, obj, w->heads);
-  else if (kind == AM_OBJ_LIST)
+  else if (kind == AM_OBJ_TEXT || kind == AM_OBJ_LIST)
     r = AMlistRange(w->doc, obj, 0, SIZE_MAX, w->heads);
   else
     r = AMmapRange(w->doc, obj, all, all, w->heads);
   if (AMresultStatus(r) != 0)
     w->status = CORE_ERROR;
+  else if (kind == AM_OBJ_TEXT && w->ids)
+    walk_elements(w, obj, r, depth);
   else if (kind == AM_OBJ_TEXT)
     walk_text(w, r);
   else
-    walk_items(w, obj, r, kind != AM_OBJ_LIST, depth);
+    walk_items(w, obj, r, kind == AM_OBJ_LIST ? VALUE_LIST : VALUE_MAP, depth);
   AMresultFree(r);
 }
 
@@ -268,11 +285,11 @@ core_out core_keys(core_doc *d, const uint8_t *path, const uint8_t *heads, size_
 
 static bool same(AMbyteSpan a, AMbyteSpan b) { return a.count == b.count && memcmp(a.src, b.src, a.count) == 0; }
 
-core_out core_select(core_doc *d, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, int all, size_t enough) {
+core_out core_select(core_doc *d, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, int how, size_t enough) {
   core_out out = {0};
   past then;
   out.status = core_past(d, heads, nheads, &then);
-  walk w = {.doc = d->doc, .heads = past_items(&then), .all = all, .status = out.status};
+  walk w = {.doc = d->doc, .heads = past_items(&then), .all = how & SELECT_ALL, .ids = how & SELECT_IDS, .status = out.status};
   held h = {0};
   node in = {0};
   AMbyteSpan collection = {0};
@@ -288,10 +305,8 @@ core_out core_select(core_doc *d, const uint8_t *places, size_t len, const uint8
     held own = {0};
     if (in.type == AM_OBJECT && in.kind == AM_OBJ_MAP) w.status = descend(d->doc, in, second, w.heads, &own, &at, NULL);
     if (w.status == CORE_OK) {
-      if (at.type == AM_VOID)
-        put_u8(&w.out, VALUE_ABSENT);
-      else
-        walk_place(&w, in.obj, second, at.item, 1);
+      put_u8(&w.out, at.type != AM_VOID);
+      if (at.type != AM_VOID) walk_place(&w, in.obj, second, at.item, 1);
     }
     release(&own);
   }

@@ -15,6 +15,8 @@ type decoder struct {
 	b    []byte
 	keys map[string]string // names come again and again
 
+	scalars bool // tell immutable strings from texts
+
 	// With contests, places with several values are noted, and where it is.
 	contests  bool
 	at        Path
@@ -78,7 +80,12 @@ func (d *decoder) value() any {
 		return Counter(d.u64())
 	case tagTime:
 		return time.UnixMilli(int64(d.u64())).UTC()
-	case tagString, tagText:
+	case tagString:
+		if d.scalars {
+			return Scalar(d.bytes())
+		}
+		return string(d.bytes())
+	case tagText:
 		return string(d.bytes())
 	case tagBytes:
 		return append([]byte{}, d.bytes()...)
@@ -130,8 +137,7 @@ func (d *decoder) conflict() (c Conflict) {
 
 // entity reads what core_select has written of one.
 func (d *decoder) entity() (value any, present bool, contested []Contested) {
-	if d.b[0] == tagAbsent {
-		d.u8()
+	if d.u8() == 0 {
 		return nil, false, nil
 	}
 	d.at, d.contested = d.at[:0], nil

@@ -53,20 +53,29 @@ func (d *Document) Touched(changes []*chunk.Change) (dirty.Set, error) {
 	if d.core == nil {
 		return s, fmt.Errorf("look for touched entities: %w", d.why)
 	}
-	if d.places == nil {
-		all, err := d.Since()
-		if err != nil {
-			return s, err
-		}
-		d.places = &dirty.Index{}
-		for _, c := range all {
-			d.places.Add(c)
-		}
+	if err := d.indexed(); err != nil {
+		return s, err
 	}
 	for _, c := range changes {
 		d.places.Touch(&s, c)
 	}
 	return s, nil
+}
+
+// indexed makes the index of places, unless it is there.
+func (d *Document) indexed() error {
+	if d.places != nil {
+		return nil
+	}
+	all, err := d.Since()
+	if err != nil {
+		return err
+	}
+	d.places = &dirty.Index{}
+	for _, c := range all {
+		d.places.Add(c)
+	}
+	return nil
 }
 
 // learn has the index of places follow changes that came in, if there is one.

@@ -28,7 +28,6 @@ const (
 	tagMap
 	tagList
 	tagUnknown
-	tagAbsent
 	tagSeveral
 )
 

@@ -91,7 +91,11 @@ func (d *Document) Select(s Selection, fn func(Entity) error) error { return d.n
 
 // Select is Document.Select as it was.
 func (v *View) Select(s Selection, fn func(Entity) error) error {
-	many := len(s.Collections) > 0
+	return v.selected(s, decoder{contests: s.Conflicts}, fn)
+}
+
+func (v *View) selected(s Selection, d decoder, fn func(Entity) error) error {
+	many := len(s.Collections) > 0 || s.Conflicts
 	for _, ids := range s.Entities {
 		many = many || len(ids) > forkAbove
 	}
@@ -106,7 +110,7 @@ func (v *View) Select(s Selection, fn func(Entity) error) error {
 					return err
 				}
 			}
-			if err := v.each(name, slices.Compact(ids), s.Conflicts, fn); err != nil {
+			if err := v.each(name, slices.Compact(ids), &d, fn); err != nil {
 				return err
 			}
 		}
@@ -126,16 +130,15 @@ func (v *View) idsOf(collection string, more []string) ([]string, error) {
 }
 
 // each reads entities of one collection.
-func (v *View) each(collection string, ids []string, conflicts bool, fn func(Entity) error) error {
+func (v *View) each(collection string, ids []string, d *decoder, fn func(Entity) error) error {
 	var e encoder
-	d := decoder{contests: conflicts}
 	for len(ids) > 0 {
 		e.b = e.b[:0]
 		for _, id := range ids[:min(len(ids), selectNames)] {
 			e.string(collection)
 			e.string(id)
 		}
-		n, err := v.some(collection, ids, e.b, &d, fn)
+		n, err := v.some(collection, ids, e.b, d, fn)
 		if err != nil {
 			return err
 		}
@@ -149,7 +152,11 @@ func (v *View) some(collection string, ids []string, places []byte, d *decoder, 
 	if v.d.core == nil {
 		return 0, v.d.why
 	}
-	out := v.d.core.choose(places, v.heads, d.contests, selectBytes)
+	how := 0
+	if d.contests {
+		how = selectAll
+	}
+	out := v.d.core.choose(places, v.heads, how, selectBytes)
 	defer out.free()
 	if err := out.err(nil); err != nil {
 		return 0, fmt.Errorf("read collection %s: %w", collection, err)

@@ -350,3 +350,23 @@ func TestSelectionOf(t *testing.T) {
 		t.Errorf("since an unknown change: %v", err)
 	}
 }
+
+// The elements that a list had are there, also when it has become shorter.
+func TestThePastOfAListThatBecameShorter(t *testing.T) {
+	d := openDoc(t, "author")
+	then := docDo(t, d, crdt.Create("notes", "n", map[string]any{"list": []any{1, 2, 3}}))
+	docDo(t, d, crdt.ListDelete("notes", "n", "list", 0, 3))
+	v := must(d.At([]id.Hash{then.Hash}))
+	for i := range 3 {
+		if got, err := v.Get("notes", "n", "list", i); err != nil || got != int64(i+1) {
+			t.Errorf("element %d was %v: %v", i, got, err)
+		}
+		if got, err := v.Conflicts("notes", "n", "list", i); err != nil || len(got) != 1 {
+			t.Errorf("the values of element %d were %v: %v", i, got, err)
+		}
+	}
+	got := selected(t, v, crdt.Selection{Entities: map[string][]string{"notes": {"n"}}, Conflicts: true})
+	if want := map[string]any{"list": []any{int64(1), int64(2), int64(3)}}; print(got["notes"]["n"].Value) != print(want) {
+		t.Errorf("it was %v", got)
+	}
+}

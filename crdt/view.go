@@ -121,7 +121,8 @@ func (v *View) readMap(p Path) (map[string]any, error) {
 
 // use calls f with the view, or with one of a copy of the document as it was if
 // much is to be read: for each object that is read as it was, the core walks the
-// history.
+// history. And it does not find an element of a list as it was, by its index, if
+// the list has become shorter than that.
 func (v *View) use(much bool, f func(*View) error) error {
 	switch {
 	case v.d.core == nil:
@@ -152,7 +153,8 @@ func call[T any](v *View, f func(*core, []byte, []id.Hash) outcome, p Path, deco
 	}
 	var e encoder
 	e.path(p)
-	err = v.use(len(p) < forkBelow, func(v *View) error {
+	much := len(p) < forkBelow || slices.ContainsFunc(p, func(s any) bool { _, isIndex := s.(int); return isIndex })
+	err = v.use(much, func(v *View) error {
 		out := f(v.d.core, e.b, v.heads)
 		defer out.free()
 		if err := out.err(p); err != nil {

@@ -115,6 +115,19 @@ func (x *Index) Touch(s *Set, c *chunk.Change) {
 	}
 }
 
+// Place returns where an object of a change lies: in a collection, and in which
+// entity of it. entity is "" for the collection itself, which inside tells from an
+// entity of that name; ok is false for an object that was never added, for the root,
+// and for what lies in a list that stands where a collection should be.
+func (x *Index) Place(c *chunk.Change, obj chunk.Ref) (collection, entity string, inside, ok bool) {
+	in := x.find(&keys{x: x, c: c}, obj)
+	if in == nowhere || x.places[in].depth == aMember {
+		return "", "", false, false
+	}
+	p := x.places[in]
+	return p.collection, p.entity, p.depth == anEntity, true
+}
+
 // keys turns the references of a change into keys of an index.
 type keys struct {
 	x      *Index
