@@ -41,7 +41,7 @@ func Compatible(older, newer *Schema) []string {
 		if was.Open && !is.Open {
 			c.add(at, "it was open for other fields, and is not any more")
 		}
-		c.fields(at, was.Fields, is.Fields)
+		c.fields(at+"/fields", was.Fields, is.Fields)
 	}
 	return c.found
 }

@@ -94,9 +94,9 @@ func (s *Schema) setRule(at string, f *Field) error {
 	}
 	switch {
 	case (f.Type == Counter) != (r.Name == merge.Counter):
-		return malformed(at, "%s of a %s: increments of counters add up, and nothing else does", f.Merge, f.Type)
+		return malformed(at, "%s for %s: increments of counters add up, and nothing else does", f.Merge, f.Type)
 	case (r.Name == merge.Max || r.Name == merge.Min) && slices.Contains([]Type{List, Map, Any}, f.Type):
-		return malformed(at, "%s of a %s, which has no order", f.Merge, f.Type)
+		return malformed(at, "%s for %s, which has no order", f.Merge, f.Type)
 	case r.Name == merge.Ranked && f.Enum == nil:
 		return malformed(at, "ranked needs the states as enum, the lowest first")
 	case r.Name == merge.Union && f.Type != List && (f.Type != Map || f.Fields != nil):

@@ -64,7 +64,7 @@ func New(d Definition) (*Schema, error) {
 			return nil, malformed(at, "names that begin with %s are Syncline's own", Reserved)
 		}
 		c := d.Collections[name]
-		fields, err := s.fields(at, c.Fields, 1)
+		fields, err := s.fields(at+"/fields", c.Fields, 1)
 		if err != nil {
 			return nil, err
 		}

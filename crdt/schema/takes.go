@@ -14,7 +14,7 @@ import (
 func (f Field) takes(v any) bool {
 	v = value.Widen(v)
 	if v == nil {
-		return f.Type == Any || !f.Required && f.Type != Counter
+		return !f.Required && f.Type != Counter
 	}
 	switch f.Type {
 	case Any:
