@@ -27,7 +27,9 @@ func (d *Document) MarkSchema(s *schema.Schema) ([]Operation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the marks of schemas: %w", err)
 	}
-	if r := s.Compare(marks).Relation; r != schema.Unmarked && r != schema.Older {
+	// What others have put in the entity's place is left alone.
+	unfit := there && marks == nil
+	if r := s.Compare(marks).Relation; unfit || r != schema.Unmarked && r != schema.Older {
 		return nil, nil
 	}
 	m := s.Mark()
@@ -38,14 +40,14 @@ func (d *Document) MarkSchema(s *schema.Schema) ([]Operation, error) {
 	return []Operation{Create(schema.Reserved, m.Entity, fields)}, nil
 }
 
-// marks reads the fields of a schema's entity, each with all its values.
+// marks reads the fields of a schema's entity, each with all its values; nil if there is
+// no such entity, or something else in its place.
 func (v *View) marks(s *schema.Schema) (marks map[string][]any, there bool, err error) {
 	id := s.Mark().Entity
 	fields, err := v.Entity(schema.Reserved, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil, false, nil
 	}
-	// What others have put in its place is left alone.
 	if errors.Is(err, ErrKind) {
 		return nil, true, nil
 	}
