@@ -58,6 +58,8 @@ type carried struct {
 	now  standing
 	err  error  // with standingBarred and standingApart
 	free func() // gives a carrier's slot back; nil if it holds none
+
+	digests allowance
 }
 
 // Transport is what a connection sends on: a *socket.Conn, but in a simulation.

@@ -28,6 +28,8 @@ type Divergence string
 const (
 	DivergedTwin Divergence = "twin" // an actor used a number for two changes
 	DivergedRow  Divergence = "row"  // a stored change does not decode to its hash
+	// DivergedState: another end has the same heads and reads another document.
+	DivergedState Divergence = "state"
 )
 
 // Histogram is how often a duration was at most as long as each bound.
@@ -56,7 +58,7 @@ var reconciliationBounds = [...]time.Duration{
 // tally is what a peer counts beside what its connections do.
 type tally struct {
 	changesIn, refused, commitFailures atomic.Int64
-	twins, rows                        atomic.Int64
+	twins, rows, states                atomic.Int64
 	buckets                            [len(reconciliationBounds) + 1]atomic.Int64
 	sum                                atomic.Int64
 
@@ -127,7 +129,7 @@ func (p *Peer) Counters() Counters {
 		}
 		l.mu.Unlock()
 	}
-	n.Divergences = map[Divergence]int64{DivergedTwin: t.twins.Load(), DivergedRow: t.rows.Load()}
+	n.Divergences = map[Divergence]int64{DivergedTwin: t.twins.Load(), DivergedRow: t.rows.Load(), DivergedState: t.states.Load()}
 	n.Reconciliation = Histogram{Bounds: slices.Clone(reconciliationBounds[:]), Sum: time.Duration(t.sum.Load())}
 	for i := range t.buckets {
 		n.Reconciliation.Counts = append(n.Reconciliation.Counts, t.buckets[i].Load())

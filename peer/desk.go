@@ -51,6 +51,8 @@ type desk struct {
 	over    bool    // it ends as soon as nothing waits
 	sent    rowSet  // has a lock of its own
 	pace    pace
+
+	compared comparison
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -248,6 +250,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 	}
 	d.operate(ps)
 	d.read(ps)
+	d.compare(ps)
 	for _, p := range ps {
 		if in, ok := p.in.(leave); ok {
 			delete(d.conns, in.conn)
@@ -296,6 +299,9 @@ func (d *desk) settle(res result) {
 	}
 	if res.rebuild || res.grown {
 		d.p.notify(d.doc)
+		if len(d.conns) > 0 {
+			d.p.rests.stir(d.doc, d.p.o.Now())
+		}
 	}
 }
 
@@ -363,6 +369,9 @@ func (d *desk) do(e effect) {
 		d.conns[e.conn].refuse(e.code, e.err)
 	case stands:
 		d.conns[e.conn].stands(d.doc, e.now, e.err)
+		if e.now == standingSynced {
+			d.p.rests.stir(d.doc, d.p.o.Now())
+		}
 	case acknowledged:
 		if e.all {
 			d.sent.clear()

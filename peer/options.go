@@ -7,6 +7,7 @@ import (
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
+	"syncline/crdt/digest"
 	"syncline/crdt/id"
 	"syncline/relay/wire"
 )
@@ -73,12 +74,20 @@ type Options struct {
 	// 0: 10,000.
 	MaxDocuments int
 
+	// CompareAfter is for how long nothing may have happened to a document that is
+	// open before ends with equal heads compare what they read in it. 0: 5 s;
+	// negative: never.
+	CompareAfter time.Duration
+
 	// onApply is called at each point of the way of others' changes into the core:
 	// tests end the process there.
 	onApply func(at applyPoint, changes []*chunk.Change)
+	// onDigest may alter the digest of the document in memory, in tests.
+	onDigest func(digest.Sum) digest.Sum
 	// mint is crdt.MintActor, but in tests that make twins.
 	mint func(secret []byte, doc id.Document) id.Actor
-	// elsewherePatience is the constant of that name, but in tests.
+	// compareEvery and elsewherePatience are the constants of these names, but in tests.
+	compareEvery      time.Duration
 	elsewherePatience time.Duration
 }
 
@@ -117,6 +126,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxQueue, 64<<20)
 	setDefault(&o.MaxInbox, 64<<20)
 	setDefault(&o.MaxDocuments, 10_000)
+	setDefault(&o.compareEvery, compareEvery)
 	setDefault(&o.elsewherePatience, elsewherePatience)
 	o.Backoff = o.Backoff.withDefaults()
 	if o.Log == nil {
@@ -130,6 +140,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.onApply == nil {
 		o.onApply = func(applyPoint, []*chunk.Change) {}
+	}
+	if o.onDigest == nil {
+		o.onDigest = func(sum digest.Sum) digest.Sum { return sum }
+	}
+	if o.CompareAfter == 0 {
+		o.CompareAfter = compareAfter
 	}
 	if o.mint == nil {
 		o.mint = crdt.MintActor

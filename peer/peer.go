@@ -75,7 +75,10 @@ type Peer struct {
 	moved   bells // documents of which more is known where they are
 	others  others
 	keeper  keeper
+	rests   *rests
 	tally   tally
+
+	mismatches mismatches
 
 	watch   sync.Mutex
 	stirred chan struct{} // guarded by watch; nil while nobody waits
@@ -104,6 +107,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 		return nil, errors.Join(fmt.Errorf("open peer on %s: %w", path, err), p.Close())
 	}
 	p.background.Go(p.keep)
+	p.background.Go(p.compareAtRest)
 	p.background.Go(func() {
 		err := p.store.Watch(p.ctx, last, p.elsewhere)
 		if err != nil && p.ctx.Err() == nil {
@@ -122,6 +126,7 @@ func makePeer(o Options, store Store, self string) *Peer {
 		wanted: make(map[id.Document]struct{}),
 		conns:  make(map[*conn]struct{}),
 		keeper: newKeeper(),
+		rests:  newRests(o.CompareAfter, o.compareEvery),
 		others: others{byURL: map[string]string{}, byID: map[string]int{}, peerID: map[string]bool{}},
 
 		workspaceSet: make(chan struct{}, 1),

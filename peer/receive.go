@@ -42,6 +42,8 @@ func (c *conn) receive(frame []byte) error {
 		c.notice(m)
 	case *wire.Token:
 		return c.renewPass(m)
+	case *wire.Digest:
+		c.receiveDigest(m)
 	default:
 		c.log.Debug("message dropped", "type", m.Type(), "why", "not acted on by a peer")
 	}

@@ -30,6 +30,8 @@ type report struct {
 	Remotes  []RemoteStatus
 	Clients  []ClientStatus
 	Counters Counters
+
+	Mismatches []Mismatch
 }
 
 // publish reports until ctx ends, and then takes the report back.
@@ -45,7 +47,7 @@ func (p *Peer) publish(ctx context.Context) {
 	defer beat.Stop()
 	for {
 		changed := p.StatusChanged()
-		b, err := json.Marshal(report{Time: p.o.Now(), Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters()})
+		b, err := json.Marshal(report{Time: p.o.Now(), Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(), Mismatches: p.mismatches.all()})
 		if err == nil {
 			err = p.store.SetPassing(ctx, key, b)
 		}

@@ -33,8 +33,11 @@ type Status struct {
 	Unacknowledged int
 	// Oldest is when the first of those was made, of those made here; zero if there is
 	// none.
-	Oldest   time.Time
-	Counters Counters // since Open, of all that are Running and of this peer
+	Oldest time.Time
+	// Mismatches are documents that another end with the same heads reads differently,
+	// the last of each, unless it agrees by now.
+	Mismatches []Mismatch
+	Counters   Counters // since Open, of all that are Running and of this peer
 }
 
 // DocumentStatus is how one document stands.
@@ -107,7 +110,7 @@ type Traffic struct {
 func (p *Peer) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		PeerID: p.self, StorageID: p.StorageID(), Path: p.Path(), Open: p.cache.Len(), Memory: p.cache.MemoryBytes(),
-		Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(),
+		Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(), Mismatches: p.mismatches.all(),
 	}
 	p.mu.Lock()
 	if p.run != nil {
@@ -159,6 +162,7 @@ func (p *Peer) statusElsewhere(ctx context.Context, s *Status) error {
 			s.Remotes = append(s.Remotes, remote)
 		}
 		s.Clients = append(s.Clients, r.Clients...)
+		s.Mismatches = append(s.Mismatches, r.Mismatches...)
 		s.Counters.add(r.Counters)
 	}, func(string) {})
 	if err != nil {

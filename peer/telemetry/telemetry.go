@@ -15,7 +15,7 @@
 //	syncline_changes_received_total              counter    changes of others that were new, and are durable
 //	syncline_changes_sent_total                  counter    changes sent, once for each connection
 //	syncline_changes_rejected_total{reason}      counter    changes not taken: unfit for their document
-//	syncline_divergences_total{kind}             counter    what should be equal and is not: twin, row
+//	syncline_divergences_total{kind}             counter    what should be equal and is not: twin, row, state
 //	syncline_commit_failures_total               counter    batches of changes that the store did not take
 //	syncline_retries_total{class}                counter    what went wrong with remotes, by class of error
 //	syncline_pending_changes                     gauge      changes that no other end is known to have
