@@ -6,7 +6,8 @@
 //
 // It is pure and stands above package value, below the schema (which says what field
 // has what rule) and the document (which hands over the sets). The same rules are in
-// TypeScript; testdata/vectors.json holds sets and results that both must agree on.
+// TypeScript; testdata/vectors.json holds sets and results that both must agree on. The
+// twin by which this package is tried is bench/js/merge.mjs.
 //
 // # The set
 //
@@ -16,7 +17,8 @@
 // operation ids is that of the larger counter, then of the larger actor by its bytes:
 // the candidate with the largest is the one that every Automerge app shows, here
 // called the winner. Values are compared by [value.Compare], and are one if that says
-// so (ints and uints of one amount, for instance).
+// so (ints and uints of one amount, for instance). If a mistake gives one id two values,
+// the larger one counts, then the later time.
 //
 // If there is but one value, however many have written it, it is the value, settled,
 // and no rule is asked. Only All makes a list of it.
