@@ -68,6 +68,7 @@ export class Peer {
   readonly #listeners = new Map<string, Set<(v: never) => void>>()
   readonly #warn: (w: Warning) => void
   #lives = 0
+  #wiped = false
 
   /** @internal */
   constructor(rpc: RPC, tab: string, options: Options) {
@@ -98,8 +99,8 @@ export class Peer {
     return new Document(this, await this.call("find", { id: parseDocumentId(id), timeout: options.timeout ?? 10_000 }))
   }
 
-  /** The documents in this store. */
-  documents(): Promise<{ id: DocumentId, created: number }[]> { return this.call("documents") }
+  /** The documents in this store; local: made here. created: ms since 1970. */
+  documents(): Promise<{ id: DocumentId, created: number, local: boolean }[]> { return this.call("documents") }
 
   /** Runs SQL that only reads. Each collection is a view: `SELECT id, data->>'title' FROM todos WHERE doc = ?`. */
   query<T extends Row = Row>(sql: string, params: SQLParam[] = []): Promise<T[]> { return this.call("query", { sql, params }) }
@@ -148,7 +149,12 @@ export class Peer {
 
   /** Removes everything that this store has in this browser, in all tabs, and closes the peer. What no other end has is lost. */
   async wipe(): Promise<void> {
-    await this.call("wipe")
+    try {
+      await this.call("wipe")
+    } catch (error) {
+      // All tabs are told, this one too, and that may come before the answer.
+      if (!this.#wiped) throw error
+    }
     this.close()
   }
 
@@ -191,6 +197,7 @@ export class Peer {
       case "refused": return this.#warn({ kind: "refused", message: (data as ErrorData).message })
       case "restarted": return this.#warn({ kind: "restarted", message: String(data) })
       case "wiped":
+        this.#wiped = true
         this.#emit("wiped", null)
         return this.close("the store was wiped")
     }

@@ -76,7 +76,7 @@ export class Engine {
   /** Makes a document. */
   create(): DocumentId {
     const id = newDocumentId()
-    this.enter(id)
+    this.db.transaction(() => this.journal.add(id, true, this.now()))
     return id
   }
 
@@ -84,7 +84,7 @@ export class Engine {
   enter(text: string): boolean {
     const id = parseDocumentId(text)
     if (this.journal.find(id) !== undefined) return false
-    this.db.transaction(() => this.journal.add(id, this.now()))
+    this.db.transaction(() => this.journal.add(id, false, this.now()))
     return true
   }
 

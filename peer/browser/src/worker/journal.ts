@@ -37,14 +37,18 @@ export class Journal {
     return row && Number(row["doc"])
   }
 
-  add(id: DocumentId, now: number): number {
-    this.db.run("INSERT INTO documents (id, created) VALUES (?, ?)", id, now)
-    return this.db.lastRow()
+  add(id: DocumentId, local: boolean, now: number): void {
+    this.db.run("INSERT INTO documents (id, created, local) VALUES (?, ?, ?)", id, now, local ? 1 : 0)
   }
 
-  documents(): { doc: number, id: DocumentId, created: number }[] {
-    return this.db.all("SELECT doc, id, created FROM documents ORDER BY doc")
-      .map(r => ({ doc: Number(r["doc"]), id: String(r["id"]), created: Number(r["created"]) }))
+  documents(): { id: DocumentId, created: number, local: boolean }[] {
+    return this.db.all("SELECT id, created, local FROM documents ORDER BY doc")
+      .map(r => ({ id: String(r["id"]), created: Number(r["created"]), local: r["local"] === 1 }))
+  }
+
+  /** Reports whether a document was made in this store. */
+  madeHere(id: DocumentId): boolean {
+    return this.db.get("SELECT local FROM documents WHERE id = ?", id)?.["local"] === 1
   }
 
   /** Appends a change and returns its sequence, or 0 if it is there already. */

@@ -12,7 +12,8 @@ CREATE TABLE meta (
 CREATE TABLE documents (
   doc     INTEGER PRIMARY KEY,
   id      TEXT NOT NULL UNIQUE,   -- base58 with a checksum
-  created INTEGER NOT NULL        -- ms since 1970, when this store got to know it
+  created INTEGER NOT NULL,       -- ms since 1970, when this store got to know it
+  local   INTEGER NOT NULL        -- 1: it was made here, so nobody else needs to have it
 ) STRICT;
 
 -- Every change, ours and others', in the order in which it became durable here. Rows are only added;

@@ -100,10 +100,10 @@ export class Service {
       const id = parseDocumentId(text)
       this.engine.enter(id)
       this.hub.open(id)
-      if (this.engine.replica(id).heads.length === 0) await this.hub.until(id, () => this.engine.replica(id).heads.length > 0, timeout)
+      if (!this.engine.journal.madeHere(id) && this.engine.replica(id).heads.length === 0) await this.hub.until(id, () => this.engine.replica(id).heads.length > 0, timeout)
       return id
     },
-    documents: () => this.engine.journal.documents().map(d => ({ id: d.id, created: d.created })),
+    documents: () => this.engine.journal.documents(),
     apply: ({ id, ops, request, base }: { id: DocumentId, ops: Operation[], request: string, base?: Base }) => this.engine.apply(id, ops.map(unpack), request, base),
     read: ({ id, path, heads }: { id: DocumentId, path: Step[], heads?: string[] }) => readAt(this.engine.replica(id).handle, path, heads),
     text: ({ id, path }: { id: DocumentId, path: Step[] }) => {
