@@ -13,6 +13,7 @@ import (
 	"syncline/crdt/id"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
+	"syncline/storage"
 	"syncline/storage/fold"
 )
 
@@ -95,17 +96,29 @@ type parcel struct {
 // put queues an input, and reports false if the hall is closed: another one is to
 // be asked for.
 func (h *hall) put(p parcel) bool {
+	ok, _ := h.queue(p, false)
+	return ok
+}
+
+// queue queues an input. It reports whether the caller, if willing, is to call
+// runHere: nobody drives the room, and the input is a message without changes, as
+// most are. To start a goroutine for it would cost more than its round.
+func (h *hall) queue(p parcel, willing bool) (ok, here bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return false
+		return false, false
 	}
 	h.inbox = append(h.inbox, p)
-	if !h.running {
-		h.running = true
-		h.relay.halls.spawn(h.run)
+	if h.running {
+		return true, false
 	}
-	return true
+	h.running = true
+	if m, ok := p.in.(message); ok && willing && h.room != nil && len(m.changes) == 0 {
+		return true, true
+	}
+	h.relay.halls.spawn(h.run)
+	return true, false
 }
 
 // run drives the room, round by round, until nothing waits for it.
@@ -113,26 +126,65 @@ func (h *hall) run() {
 	if h.room == nil && h.broken == nil {
 		h.load()
 	}
-	for {
-		h.mu.Lock()
-		ps := h.inbox
-		h.inbox = nil
-		h.mu.Unlock()
-		if len(ps) == 0 {
-			if h.relay.halls.pause(h) {
-				return
-			}
-			continue
-		}
-		if h.broken != nil {
-			h.turnAway(ps)
-		} else {
-			h.round(ps)
-		}
-		for _, p := range ps {
-			h.space.Release(p.cost)
-		}
+	for h.next() || !h.relay.halls.pause(h) {
 	}
+}
+
+// runHere drives the room for one round in the caller's goroutine. What has come in
+// meanwhile has a goroutine of its own.
+func (h *hall) runHere() {
+	h.next()
+	if !h.relay.halls.pause(h) {
+		h.relay.halls.spawn(h.run)
+	}
+}
+
+// next takes what waits through a round, and reports whether there was something.
+func (h *hall) next() bool {
+	turn := h.turn()
+	defer turn.End()
+	h.mu.Lock()
+	ps := h.inbox
+	h.inbox = nil
+	h.mu.Unlock()
+	if len(ps) == 0 {
+		return false
+	}
+	if h.broken != nil {
+		h.turnAway(ps)
+	} else {
+		h.round(ps, turn)
+	}
+	for _, p := range ps {
+		h.space.Release(p.cost)
+	}
+	return true
+}
+
+// turn waits until the store takes new changes, if such are among what waits: what
+// comes in until then is of the same round. It is nil if there is nothing to wait for.
+func (h *hall) turn() *storage.Turn {
+	if h.relay.halls.turn == nil || !h.hasNews() {
+		return nil
+	}
+	return h.relay.halls.turn()
+}
+
+// turnCost is up to how much input the store is held up for, in bytes: all other
+// documents wait for the round, too.
+const turnCost = 64 << 10
+
+// hasNews reports whether changes wait that are soon checked.
+func (h *hall) hasNews() (news bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	cost := int64(0)
+	for _, p := range h.inbox {
+		m, ok := p.in.(message)
+		news = news || ok && len(m.changes) > 0
+		cost += p.cost
+	}
+	return news && cost <= turnCost
 }
 
 func (h *hall) log() *slog.Logger { return h.relay.o.Log.With("doc", h.doc.String()) }
@@ -194,8 +246,8 @@ func (h *hall) cannotOpen() string {
 }
 
 // round takes all that is waiting, stores what is new in it, and does what the
-// room then wants done.
-func (h *hall) round(ps []parcel) {
+// room then wants done. The turn may be nil.
+func (h *hall) round(ps []parcel, turn *storage.Turn) {
 	h.readElsewhere(ps)
 	for _, p := range ps {
 		if in, ok := p.in.(enter); ok {
@@ -218,8 +270,9 @@ func (h *hall) round(ps []parcel) {
 	var rows []int64
 	var err error
 	if b, ok := h.room.batch(); ok {
-		rows, err = h.relay.append(h.doc, b)
+		rows, err = h.relay.append(h.doc, b, turn)
 	}
+	turn.End()
 	h.room.commit(rows, err)
 	for _, e := range h.room.effects() {
 		h.do(e)
@@ -356,7 +409,11 @@ func (hs *halls) post(ctx context.Context, doc id.Document, p parcel) {
 		if h.space.Acquire(ctx, p.cost) != nil {
 			return
 		}
-		if h.put(p) {
+		ok, here := h.queue(p, hs.here)
+		if here {
+			h.runHere()
+		}
+		if ok {
 			return
 		}
 		h.space.Release(p.cost)

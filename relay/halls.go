@@ -23,6 +23,10 @@ type halls struct {
 	running sync.WaitGroup // the halls' goroutines
 	spawn   func(func())   // has a hall run: in a goroutine, but in a simulation
 
+	// Neither is there in a simulation.
+	here bool                 // readers drive a room for a round
+	turn func() *storage.Turn // the store's
+
 	mu     sync.Mutex // before hall.mu
 	byDoc  map[id.Document]*hall
 	asleep map[id.Document]resting

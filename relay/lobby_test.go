@@ -75,8 +75,11 @@ func (s *server) connCount(peer string) int {
 func TestWhoDoesNotJoinTakesNoMoreThanItsPlace(t *testing.T) {
 	s := serve(t, Options{MaxHandshakes: 2, HandshakeTimeout: patience})
 	served := join(t, s.url, "served")
-	silent := []*client{upgrade(t, s.url, "a"), upgrade(t, s.url, "b")}
-	until(t, "they are counted", func() bool { shaking, _, _ := s.lobby.counts(); return shaking == 2 })
+	var silent []*client
+	for i, name := range []string{"a", "b"} {
+		silent = append(silent, upgrade(t, s.url, name))
+		until(t, "it is counted, before the next one", func() bool { shaking, _, _ := s.lobby.counts(); return shaking == i+1 })
+	}
 	// One that comes when they are too many takes the place of the oldest.
 	join(t, s.url, "c").alive()
 	if _, err := silent[0].next(); err == nil {

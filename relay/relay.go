@@ -83,7 +83,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r := newRelay(o, o.Store)
 	r.disk.init(r.o)
-	r.halls.spawn = r.halls.running.Go
+	r.halls.spawn, r.halls.turn, r.halls.here = r.halls.running.Go, o.Store.Turn, true
 	ctx, cancel := context.WithCancel(r.ctx)
 	r.watch = cancel
 	r.background.Go(func() { r.halls.watch(ctx, r.o.Store, r.o.Log) })
@@ -123,13 +123,17 @@ func newRelay(o Options, store Store) *Relay {
 // segmentBytes is how much memory opened segments may take: a few of the largest.
 const segmentBytes = 16 << 20
 
-// append stores what is new in a document.
-func (r *Relay) append(doc id.Document, b storage.Batch) ([]int64, error) {
+// append stores what is new in a document, and ends the turn, which may be nil.
+func (r *Relay) append(doc id.Document, b storage.Batch, turn *storage.Turn) (rows []int64, err error) {
 	if err := r.disk.full(); err != nil {
 		return nil, err
 	}
 	begun := time.Now()
-	rows, err := r.store.Append(r.ctx, b)
+	if turn != nil {
+		rows, err = turn.Append(r.ctx, b)
+	} else {
+		rows, err = r.store.Append(r.ctx, b)
+	}
 	if err != nil {
 		r.metrics.CommitFailures.Inc()
 		r.disk.failed(err)
