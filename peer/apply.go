@@ -100,7 +100,7 @@ func (d *desk) buildCore(ctx context.Context, singly bool) (_ *crdt.Document, cu
 		}
 		now := waiting[:step]
 		waiting = waiting[step:]
-		err := d.applyStep(ctx, doc, now)
+		err := d.applyStep(ctx, doc, now, func(rows []int64, _ []*chunk.Change) error { return d.p.store.EndApplying(ctx, rows) })
 		if errors.Is(err, crdt.ErrBroken) {
 			return nil, now, nil
 		}
@@ -151,7 +151,10 @@ const maxStep = 1024
 func (d *desk) apply(ctx context.Context, doc *crdt.Document, changes []journaled) error {
 	for len(changes) > 0 {
 		n := min(len(changes), maxStep)
-		if err := d.applyStep(ctx, doc, changes[:n]); err != nil {
+		end := func(rows []int64, list []*chunk.Change) error {
+			return d.endApplying(ctx, doc, rows, list, n == len(changes))
+		}
+		if err := d.applyStep(ctx, doc, changes[:n], end); err != nil {
 			return err
 		}
 		changes = changes[n:]
@@ -159,7 +162,8 @@ func (d *desk) apply(ctx context.Context, doc *crdt.Document, changes []journale
 	return nil
 }
 
-func (d *desk) applyStep(ctx context.Context, doc *crdt.Document, changes []journaled) error {
+// applyStep gives the core some changes. end takes their marks away.
+func (d *desk) applyStep(ctx context.Context, doc *crdt.Document, changes []journaled, end func([]int64, []*chunk.Change) error) error {
 	rows := make([]int64, len(changes))
 	list := make([]*chunk.Change, len(changes))
 	for i, j := range changes {
@@ -174,16 +178,21 @@ func (d *desk) applyStep(ctx context.Context, doc *crdt.Document, changes []jour
 		return err
 	}
 	d.p.o.onApply(applyDone, list)
-	if err := d.p.store.EndApplying(ctx, rows); err != nil {
+	if err := end(rows, list); err != nil {
 		d.log.Warn("marks not cleared", "err", err)
 		d.applied = append(d.applied, rows...)
 	}
 	return nil
 }
 
-// applyFresh gives the core what has just become durable, if it is open.
+// applyFresh gives the core what has just become durable, if it is open, or the tables
+// are to show it.
 func (d *desk) applyFresh(fresh []journaled) {
-	lease, err := d.p.cache.Acquire(context.WithValue(d.p.io, onlyIfOpen{}, true), d.doc)
+	ctx := d.p.io
+	if d.p.tables.Load() == nil {
+		ctx = context.WithValue(ctx, onlyIfOpen{}, true)
+	}
+	lease, err := d.p.cache.Acquire(ctx, d.doc)
 	if err != nil {
 		if !errors.Is(err, errNotOpen) {
 			d.log.Warn("changes not applied yet", "err", err)
@@ -195,6 +204,7 @@ func (d *desk) applyFresh(fresh []journaled) {
 		// Whoever needs the document next opens it anew, and finds out then.
 		d.log.Warn("changes not applied yet", "err", err)
 		d.p.cache.Forget(d.doc)
+		d.shown.known = false
 	}
 }
 

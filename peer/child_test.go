@@ -21,6 +21,7 @@ const (
 	childDoc    = "SYNCLINE_TEST_PEER_DOC"
 	childPoint  = "SYNCLINE_TEST_PEER_POINT" // where it ends itself
 	childKiller = "SYNCLINE_TEST_PEER_KILLER"
+	childTables = "SYNCLINE_TEST_PEER_TABLES" // if set, it keeps the tables
 )
 
 func child(mode string) error {
@@ -73,6 +74,7 @@ func childWrites() error {
 func childFollows() error {
 	ctx := context.Background()
 	o := remotes(testOptions(), os.Getenv(childURL))
+	o.Tables = os.Getenv(childTables) != ""
 	point, killer := applyPoint(os.Getenv(childPoint)), os.Getenv(childKiller)
 	o.onApply = func(at applyPoint, changes []*chunk.Change) {
 		for _, c := range changes {

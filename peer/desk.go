@@ -53,6 +53,10 @@ type desk struct {
 	pace    pace
 
 	compared comparison
+
+	shown     showing
+	remade    bool  // what stands is other than what the tables show
+	journaled int64 // the last row that we have put into the journal
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -220,7 +224,9 @@ func (d *desk) seat(c *conn) {
 func (d *desk) round(ps []parcel) (over bool) {
 	parking := false
 	if slices.ContainsFunc(ps, func(p parcel) bool { _, ok := p.in.(look); return ok }) {
-		d.readElsewhere()
+		if err := d.lookElsewhere(); err != nil && d.p.io.Err() == nil {
+			d.log.Error("the tables do not show the document as it is", "err", err)
+		}
 	}
 	var imports []*importing
 	for _, p := range ps {
@@ -272,10 +278,16 @@ func (d *desk) store() ([]int64, error) {
 		return nil, nil
 	}
 	b.Applied = d.applied
+	shown := d.shown.next
+	if d.shown.next = nil; shown != nil {
+		b.Projections = []*storage.Projection{shown}
+	}
 	rows, err := d.p.store.Append(d.p.io, b)
 	if err != nil {
 		d.p.tally.commitFailures.Add(1)
 	} else {
+		d.journaled = rows[len(rows)-1]
+		d.stored(shown, rows)
 		for i := range b.Entries {
 			if b.Entries[i].Origin != originLocal && b.Entries[i].Origin != originImport {
 				d.p.tally.changesIn.Add(1)
@@ -294,6 +306,7 @@ func (d *desk) settle(res result) {
 	d.perform(d.r.effects())
 	if res.rebuild {
 		d.p.cache.Forget(d.doc)
+		d.remake()
 	} else if len(res.fresh) > 0 {
 		d.applyFresh(res.fresh)
 	}

@@ -3,6 +3,7 @@ package peer
 import (
 	"fmt"
 
+	"syncline/crdt/chunk"
 	"syncline/storage"
 )
 
@@ -27,6 +28,7 @@ func (d *desk) operate(ps []parcel) {
 	defer lease.Release()
 	doc := lease.Document()
 	var made []*doing
+	var changes []*chunk.Change
 	for _, in := range jobs {
 		now := milliseconds(d.p.o.Now())
 		c, err := doc.Do(now, in.ops...)
@@ -40,6 +42,7 @@ func (d *desk) operate(ps []parcel) {
 			continue
 		}
 		made = append(made, in)
+		changes = append(changes, c)
 		if err != nil {
 			d.settle(d.r.commit(nil, err))
 			d.abandon(made, err)
@@ -49,6 +52,7 @@ func (d *desk) operate(ps []parcel) {
 	if len(made) == 0 {
 		return
 	}
+	d.projectOwn(doc, changes)
 	rows, err := d.store()
 	if err != nil {
 		d.abandon(made, err)

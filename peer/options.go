@@ -9,7 +9,10 @@ import (
 	"syncline/crdt/chunk"
 	"syncline/crdt/digest"
 	"syncline/crdt/id"
+	"syncline/crdt/merge"
+	"syncline/crdt/schema"
 	"syncline/relay/wire"
+	"syncline/storage/query"
 )
 
 // Options of Open. The zero is usable: a peer that keeps its documents and is
@@ -26,6 +29,17 @@ type Options struct {
 	Now func() time.Time
 	// Rand gives the numbers in [0, 1) that spread reconnections. nil: random.
 	Rand func() float64
+
+	// Schema is what the app's collections hold: the tables that Query reads have
+	// its columns. nil: those that the store has, or tables of JSON.
+	Schema *schema.Schema
+	// Functions are the app's merge functions that the schema names.
+	Functions *merge.Functions
+	// Tables has the tables kept from the start on, and not from the first Query;
+	// Schema does so too.
+	Tables bool
+	// QueryLimits bounds what one statement may take. Its zero has defaults.
+	QueryLimits query.Limits
 
 	// Cache bounds the documents that are open in the core. Its zero: 64
 	// documents, 256 MiB.

@@ -17,6 +17,7 @@ import (
 	"syncline/crdt"
 	"syncline/crdt/id"
 	"syncline/storage"
+	"syncline/storage/query"
 )
 
 // Errors that callers branch on, beside those of packages crdt and storage.
@@ -78,6 +79,12 @@ type Peer struct {
 	rests   *rests
 	tally   tally
 
+	file      *storage.Store         // the store, if it can have tables
+	sql       *query.Engine          // the same
+	tables    atomic.Pointer[tables] // nil while they are not kept
+	tabling   sync.Mutex             // while they are opened
+	tablesErr error                  // why they are not kept any more; guarded by tabling
+
 	mismatches mismatches
 
 	watch   sync.Mutex
@@ -104,6 +111,9 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 	rand.Read(fresh)
 	last := store.LastRow()
 	if err := p.begin(ctx, fresh); err != nil {
+		return nil, errors.Join(fmt.Errorf("open peer on %s: %w", path, err), p.Close())
+	}
+	if err := p.openSQL(ctx, store); err != nil {
 		return nil, errors.Join(fmt.Errorf("open peer on %s: %w", path, err), p.Close())
 	}
 	p.background.Go(p.keep)
@@ -173,7 +183,7 @@ func (p *Peer) elsewhere(a storage.Arrival) error {
 		switch {
 		case p.desks.get(doc) != nil:
 			p.desks.tell(doc, look{})
-		case len(p.connections()) > 0:
+		case len(p.connections()) > 0 || p.tables.Load() != nil:
 			if err := p.desks.post(p.ctx, doc, look{}, 0); err != nil {
 				return err
 			}
@@ -197,11 +207,14 @@ func (p *Peer) Close() error {
 		impatient := time.AfterFunc(p.o.CloseTimeout, p.stopIO)
 		defer impatient.Stop()
 		p.serving.Wait()
+		if p.sql != nil {
+			p.closed = p.sql.Close()
+		}
 		p.desks.finish()
 		p.background.Wait()
 		p.cache.Close()
 		p.stopIO()
-		p.closed = p.store.Close()
+		p.closed = errors.Join(p.closed, p.store.Close())
 	})
 	return p.closed
 }

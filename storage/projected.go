@@ -14,32 +14,36 @@ type Lag struct {
 	Doc       id.Document
 	Projected int64 // up to this row of the journal; 0: not at all; -1: there are no tables
 	LastRow   int64 // the highest row of the document
+
+	Generation int64 // of the tables
 }
 
 // Behind lists documents whose rows do not show all that the journal has of them, at
-// most limit of them.
-func (s *Store) Behind(ctx context.Context, limit int) (all []Lag, err error) {
+// most limit of them, and the generation of the tables.
+func (s *Store) Behind(ctx context.Context, limit int) (generation int64, all []Lag, err error) {
 	err = s.piece(ctx, func(r *sql.Rows) (bool, error) {
-		var l Lag
 		var doc []byte
-		if err := r.Scan(&doc, &l.Projected, &l.LastRow); err != nil {
+		var projected, last sql.NullInt64
+		if err := r.Scan(&generation, &doc, &projected, &last); err != nil {
 			return false, err
 		}
-		l.Doc = id.Document(doc)
-		all = append(all, l)
+		if doc != nil {
+			all = append(all, Lag{Doc: id.Document(doc), Projected: projected.Int64, LastRow: last.Int64, Generation: generation})
+		}
 		return true, nil
-	}, `SELECT doc, projected_row, last_row FROM documents INDEXED BY documents_behind
-		WHERE projected_row >= 0 AND projected_row < last_row AND deleting = 0 LIMIT ?`, limit)
+	}, `SELECT generation, doc, projected_row, last_row FROM projecting LEFT JOIN documents INDEXED BY documents_behind
+		ON projected_row >= 0 AND projected_row < last_row AND deleting = 0 LIMIT ?`, limit)
 	if err != nil {
-		return nil, fmt.Errorf("look which documents are behind in the tables: %w", err)
+		return 0, nil, fmt.Errorf("look which documents are behind in the tables: %w", err)
 	}
-	return all, nil
+	return generation, all, nil
 }
 
 // Lag returns how far the tables show one document; ErrNotFound if it is not known.
 func (s *Store) Lag(ctx context.Context, doc id.Document) (Lag, error) {
 	l := Lag{Doc: doc}
-	err := s.row(ctx, []any{&l.Projected, &l.LastRow}, `SELECT projected_row, last_row FROM documents WHERE doc = ? AND deleting = 0`, doc[:])
+	err := s.row(ctx, []any{&l.Projected, &l.LastRow, &l.Generation},
+		`SELECT projected_row, last_row, generation FROM documents, projecting WHERE doc = ? AND deleting = 0`, doc[:])
 	if err != nil {
 		return l, fmt.Errorf("look how far document %s is projected: %w", doc, err)
 	}

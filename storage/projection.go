@@ -66,15 +66,20 @@ const rowOverhead = 100
 // size is about the number of bytes that it stores.
 func (p *Projection) size() (n int64) {
 	for i := range p.Rows {
-		r := &p.Rows[i]
-		n += rowOverhead + int64(len(r.Entity)+len(r.JSON)+9*len(r.Values))
-		for _, v := range r.Values {
-			switch v := v.(type) {
-			case string:
-				n += int64(len(v))
-			case []byte:
-				n += int64(len(v))
-			}
+		n += p.Rows[i].Size()
+	}
+	return n
+}
+
+// Size is about the number of bytes that the row takes.
+func (r *EntityRow) Size() int64 {
+	n := rowOverhead + int64(len(r.Entity)+len(r.JSON)+9*len(r.Values))
+	for _, v := range r.Values {
+		switch v := v.(type) {
+		case string:
+			n += int64(len(v))
+		case []byte:
+			n += int64(len(v))
 		}
 	}
 	return n

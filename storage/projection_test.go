@@ -150,7 +150,7 @@ func playProjections(t *testing.T, r *rand.Rand) {
 		if got := tablesOf(t, first); !reflect.DeepEqual(got, want) {
 			t.Fatalf("step %d: the tables show\n%v\nwant\n%v", step, got, want)
 		}
-		behind, err := first.Behind(ctx, 10)
+		_, behind, err := first.Behind(ctx, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +323,7 @@ func TestNewTablesLeaveNothingOfTheOld(t *testing.T) {
 	if lag, err := s.Lag(ctx, doc); err != nil || lag.Projected != -1 {
 		t.Errorf("before there are tables: %+v, %v", lag, err)
 	}
-	if behind, err := s.Behind(ctx, 10); err != nil || len(behind) > 0 {
+	if _, behind, err := s.Behind(ctx, 10); err != nil || len(behind) > 0 {
 		t.Errorf("before there are tables: %v, %v", behind, err)
 	}
 	old, err := s.SetTables(ctx, []byte("v1"), testTables)
@@ -349,7 +349,7 @@ func TestNewTablesLeaveNothingOfTheOld(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(read, fresh) {
 		t.Errorf("read %+v, %v; set %+v", read, err, fresh)
 	}
-	behind, err := s.Behind(ctx, 10)
+	_, behind, err := s.Behind(ctx, 10)
 	if err != nil || len(behind) != 1 || behind[0].Projected != 0 {
 		t.Errorf("behind: %v, %v", behind, err)
 	}

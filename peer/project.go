@@ -1,0 +1,310 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"syncline/crdt"
+	"syncline/crdt/chunk"
+	"syncline/crdt/dirty"
+	"syncline/storage"
+)
+
+// The way of a document's entities into the tables. What we do ourselves is shown by
+// rows in the transaction of its change; what others did, by rows in the one that takes
+// its marks away, after the core has it. Only entities that changes have touched are
+// read again.
+//
+// A desk knows up to which row of the journal the tables show its document, and
+// projects what comes after. If it does not know, or another process has been there,
+// the document falls behind and is brought up from the journal (catchUp): at the
+// start, before a query, and when the desk finds out.
+
+// Bounds of one transaction with rows.
+const (
+	// maxRowsTogether is how many rows go with the changes that they show; a document
+	// in which more was touched is projected anew, in parts.
+	maxRowsTogether = 1 << 17
+	// partRows and partBytes bound a part of a document that is projected anew.
+	partRows  = 2048
+	partBytes = 4 << 20
+)
+
+// errManyRows says that more was touched than goes into one transaction.
+var errManyRows = errors.New("too many rows for one transaction")
+
+// showing is what a desk knows of how the tables show its document.
+type showing struct {
+	known bool  // the rest is so
+	base  int64 // they show it up to this row of the journal
+	loose int64 // rows above that are in the replica
+	dirty dirty.Set
+	asked bool // the desk is to catch up
+
+	next *storage.Projection // goes with the next batch
+}
+
+// locate finds out how far the tables show the document, if they show all of it.
+func (d *desk) locate(t *tables) {
+	lag, err := t.store.Lag(d.p.io, d.doc)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = nil // it comes to be with its first change
+	}
+	if err == nil && lag.Projected == lag.LastRow && lag.LastRow == d.lastRow {
+		d.shown = showing{known: true, base: lag.LastRow}
+		return
+	}
+	d.lost(err)
+}
+
+// lost notes that the tables are behind, or may be.
+func (d *desk) lost(err error) {
+	if err != nil && d.p.io.Err() == nil {
+		d.log.Warn("the tables do not show the document as it is", "err", err)
+	}
+	asked := d.shown.asked
+	d.shown = showing{asked: true}
+	if !asked {
+		d.put(parcel{in: look{}})
+	}
+}
+
+// touch notes what changes, that the core has, have touched.
+func (d *desk) touch(doc *crdt.Document, changes []*chunk.Change) error {
+	touched, err := doc.Touched(changes)
+	if err == nil {
+		d.shown.dirty.Merge(touched)
+	}
+	return err
+}
+
+// projectOwn prepares the rows for changes of ours, which go with them.
+func (d *desk) projectOwn(doc *crdt.Document, changes []*chunk.Change) {
+	t := d.p.tables.Load()
+	if t == nil {
+		return
+	}
+	if !d.shown.known {
+		d.locate(t)
+	}
+	if !d.shown.known {
+		return
+	}
+	err := d.touch(doc, changes)
+	if err == nil {
+		d.shown.next, err = d.projection(t, doc)
+	}
+	if err != nil {
+		d.lost(err)
+	}
+}
+
+// projection is what was touched, as it is now.
+func (d *desk) projection(t *tables, doc *crdt.Document) (*storage.Projection, error) {
+	p := &storage.Projection{Doc: d.doc, Generation: t.generation, Base: d.shown.base, Changes: d.shown.loose}
+	return p, t.fill(p, doc, &d.shown.dirty)
+}
+
+// fill reads the rows of a projection.
+func (t *tables) fill(p *storage.Projection, doc *crdt.Document, set *dirty.Set) error {
+	if set.All || set.Len() > maxRowsTogether {
+		return errManyRows
+	}
+	sel := crdt.SelectionOf(*set)
+	sel.Collections = slices.DeleteFunc(sel.Collections, hidden)
+	p.Clear = sel.Collections
+	return doc.SelectMerged(t.rules, sel, func(m crdt.MergedEntity) error {
+		if hidden(m.Collection) {
+			return nil
+		}
+		if len(p.Rows) == maxRowsTogether {
+			return errManyRows
+		}
+		p.Rows = append(p.Rows, t.row(&m))
+		return nil
+	})
+}
+
+// stored notes that a batch of so many changes is in the journal.
+func (d *desk) stored(p *storage.Projection, rows []int64) {
+	switch {
+	case !d.shown.known:
+	case p == nil:
+		d.shown.loose += int64(len(rows))
+	case p.Kept:
+		d.shown = showing{known: true, base: slices.Max(rows)}
+	default:
+		d.lost(nil) // another process has been there
+	}
+}
+
+// endApplying takes the marks of changes away that the core has, of which it is told
+// last if no more of them come. With the last go the rows that show them.
+func (d *desk) endApplying(ctx context.Context, doc *crdt.Document, rows []int64, changes []*chunk.Change, last bool) error {
+	t := d.p.tables.Load()
+	if t == nil || !d.shown.known {
+		return d.p.store.EndApplying(ctx, rows)
+	}
+	err := d.touch(doc, changes)
+	if err == nil && !last {
+		return d.p.store.EndApplying(ctx, rows)
+	}
+	var p *storage.Projection
+	if err == nil {
+		p, err = d.projection(t, doc)
+	}
+	if err == nil {
+		if err = t.store.Project(ctx, rows, p); err == nil && p.Kept {
+			d.shown = showing{known: true, base: d.journaled}
+			return nil
+		}
+	} else if endErr := d.p.store.EndApplying(ctx, rows); endErr != nil {
+		return endErr
+	}
+	d.lost(err)
+	return err
+}
+
+// remake notes that the document has become another, not only more.
+func (d *desk) remake() {
+	if d.p.tables.Load() != nil {
+		d.remade = true
+		d.lost(nil)
+	}
+}
+
+// lookElsewhere takes in what another process has stored, and brings the tables up if
+// there are any.
+func (d *desk) lookElsewhere() error {
+	if d.p.tables.Load() == nil {
+		d.readElsewhere()
+		return nil
+	}
+	return d.catchUp(d.p.io)
+}
+
+// maxCatches is how often a desk tries to bring the tables up while another process
+// does as well.
+const maxCatches = 3
+
+// catchUp brings the tables up to what the journal has of the document. Nothing may be
+// staged.
+func (d *desk) catchUp(ctx context.Context) error {
+	d.shown = showing{}
+	t := d.p.tables.Load()
+	if t == nil {
+		return nil
+	}
+	for range maxCatches {
+		d.readElsewhere()
+		lag, err := t.store.Lag(ctx, d.doc)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if lag.Generation != t.generation {
+			return d.p.checkTables(ctx, lag.Generation)
+		}
+		if lag.LastRow != d.lastRow {
+			continue // it came between, or could not be read
+		}
+		if lag.Projected != lag.LastRow || d.remade {
+			kept, err := d.bringUp(ctx, t, lag)
+			if err != nil {
+				return fmt.Errorf("project document %s: %w", d.doc, err)
+			}
+			if !kept {
+				continue
+			}
+		}
+		d.remade = false
+		d.shown = showing{known: true, base: d.lastRow}
+		return nil
+	}
+	return fmt.Errorf("project document %s: %w", d.doc, errNotKept)
+}
+
+// bringUp projects what the tables lack, with all that the replica has.
+func (d *desk) bringUp(ctx context.Context, t *tables, lag storage.Lag) (kept bool, err error) {
+	lease, err := d.p.cache.Acquire(ctx, d.doc)
+	if err != nil {
+		return false, err
+	}
+	defer lease.Release()
+	doc := lease.Document()
+	var newer []int
+	for _, n := range standingNodes(d.r.graph) {
+		if d.r.graph.Row(n) > lag.Projected {
+			newer = append(newer, n)
+		}
+	}
+	if lag.Projected == 0 || d.remade || len(newer) > d.r.graph.Len()/2 {
+		return d.projectAnew(ctx, t, doc, lag)
+	}
+	var set dirty.Set
+	err = d.changes(ctx, newer, func(_ int, c *chunk.Change) error {
+		touched, err := doc.Touched([]*chunk.Change{c})
+		set.Merge(touched)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	p := &storage.Projection{Doc: d.doc, Generation: t.generation, Base: lag.Projected, Through: d.lastRow}
+	if err := t.fill(p, doc, &set); errors.Is(err, errManyRows) {
+		return d.projectAnew(ctx, t, doc, lag)
+	} else if err != nil {
+		return false, err
+	}
+	err = t.store.Project(ctx, nil, p)
+	return p.Kept, err
+}
+
+// errNotKept ends a projection of which another process has taken over the rest.
+var errNotKept = errors.New("another process keeps changing it; it is tried again when that stops")
+
+// projectAnew makes all rows of the document again, in parts. Until the last the
+// document counts as not shown at all, so that queries wait for it.
+func (d *desk) projectAnew(ctx context.Context, t *tables, doc *crdt.Document, lag storage.Lag) (kept bool, err error) {
+	names, err := doc.Collections()
+	if err != nil {
+		return false, err
+	}
+	names = slices.DeleteFunc(names, hidden)
+	p := &storage.Projection{Doc: d.doc, Generation: t.generation, Base: lag.Projected, Through: d.lastRow, Anew: true}
+	flush := func() error {
+		if err := t.store.Project(ctx, nil, p); err != nil {
+			return err
+		}
+		if !p.Kept {
+			return errNotKept
+		}
+		p.Anew, p.Base, p.Rows = false, 0, p.Rows[:0]
+		return nil
+	}
+	var size int64
+	err = doc.SelectMerged(t.rules, crdt.Selection{Collections: names}, func(m crdt.MergedEntity) error {
+		row := t.row(&m)
+		if len(p.Rows) == partRows || size > partBytes {
+			size, p.More = 0, true
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		size += row.Size()
+		p.Rows = append(p.Rows, row)
+		return nil
+	})
+	if err == nil {
+		p.More = false
+		err = flush()
+	}
+	if errors.Is(err, errNotKept) {
+		return false, nil
+	}
+	return err == nil, err
+}
