@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"encoding/hex"
 	"time"
 
 	"syncline/crdt/chunk"
@@ -28,4 +29,11 @@ func History(changes []*chunk.Change) []Entry {
 		}
 	}
 	return entries
+}
+
+// Device names the device that made the change, in hexadecimal: the same in all its
+// changes of this document, and nothing elsewhere. Of other writers, who have a new
+// actor for each session or for ever, it is the start of that.
+func (e Entry) Device() string {
+	return hex.EncodeToString([]byte(e.Actor[:min(deviceTag, len(e.Actor))]))
 }

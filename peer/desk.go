@@ -81,6 +81,8 @@ type (
 	doing struct {
 		claim
 		ops  []crdt.Operation
+		plan plan              // says what ops are when their turn has come, unless nil
+		undo *undoNote         // of an undo
 		made storage.Operation // what became of them
 	}
 	// reading looks at the document, or at the replica alone.

@@ -32,7 +32,11 @@ func (d *Document) URL() string { return d.doc.URL() }
 // repeated. If ctx ends before the work has begun, its error is returned; later it
 // is not heeded.
 func (d *Document) Do(ctx context.Context, ops ...crdt.Operation) (Receipt, error) {
-	in := &doing{claim: newClaim(), ops: ops}
+	return d.submit(ctx, &doing{claim: newClaim(), ops: ops})
+}
+
+// submit has the document's desk do what is ours.
+func (d *Document) submit(ctx context.Context, in *doing) (Receipt, error) {
 	if err := d.p.desks.post(ctx, d.doc, in, 0); err != nil {
 		return Receipt{}, err
 	}

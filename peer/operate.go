@@ -30,10 +30,16 @@ func (d *desk) operate(ps []parcel) {
 	var made []*doing
 	var changes []*chunk.Change
 	for _, in := range jobs {
+		if in.plan != nil {
+			if err := in.plan(d, doc, in); err != nil {
+				in.reply <- err
+				continue
+			}
+		}
 		now := milliseconds(d.p.o.Now())
 		c, err := doc.Do(now, in.ops...)
 		if err == nil {
-			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: newRecord(c, in.ops)}
+			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: recordOf(c, in.ops, in.undo)}
 			if err = d.r.stageLocal(c, kept{now, in.made.Record}); err != nil {
 				err = fmt.Errorf("our own change was refused: %w", err)
 			}

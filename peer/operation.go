@@ -40,15 +40,33 @@ type record struct {
 	Intent  string // as in the change
 	Count   int    // operations of the batch; 0 if they were issued again
 	Steps   []Step
+
+	undo *undoNote // of an undo or a redo
 }
 
-// recordVersion is the form of records. Another one is not read.
-const recordVersion = 1
+// undoRecord is the record of an undo or a redo.
+type undoRecord struct {
+	_       struct{} `cbor:",toarray"`
+	Version int
+	Record  record
+	Undo    undoNote
+}
+
+// The forms of records. Another one is not read.
+const (
+	recordVersion     = 1
+	undoRecordVersion = 2
+)
 
 var errRecord = errors.New("the record of an operation cannot be read")
 
 // newRecord describes a change that was made of operations, or issued again.
 func newRecord(c *chunk.Change, ops []crdt.Operation) []byte {
+	return recordOf(c, ops, nil)
+}
+
+// recordOf is newRecord of operations that may undo something; undo is nil otherwise.
+func recordOf(c *chunk.Change, ops []crdt.Operation, undo *undoNote) []byte {
 	r := record{Version: recordVersion, Actor: []byte(c.Actor), Seq: c.Seq, Intent: c.Message, Count: len(ops)}
 	for _, o := range ops[:min(len(ops), maxSteps)] {
 		s := Step{Verb: o.Verb, Collection: o.Collection, Entity: o.ID}
@@ -62,7 +80,11 @@ func newRecord(c *chunk.Change, ops []crdt.Operation) []byte {
 		}
 		r.Steps = append(r.Steps, s)
 	}
-	b, err := cbor.Marshal(r)
+	var all any = r
+	if undo != nil {
+		all = undoRecord{Version: undoRecordVersion, Record: r, Undo: *undo}
+	}
+	b, err := cbor.Marshal(all)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
@@ -70,8 +92,14 @@ func newRecord(c *chunk.Change, ops []crdt.Operation) []byte {
 }
 
 func decodeRecord(b []byte) (r record, err error) {
-	if err := cbor.Unmarshal(b, &r); err != nil {
+	var whole undoRecord
+	if err := cbor.Unmarshal(b, &r); err == nil {
+	} else if cbor.Unmarshal(b, &whole) != nil {
 		return record{}, fmt.Errorf("%w: %w", errRecord, err)
+	} else if r = whole.Record; whole.Version == undoRecordVersion {
+		r.undo = &whole.Undo
+	} else {
+		r.Version = whole.Version
 	}
 	if r.Version != recordVersion {
 		return record{}, fmt.Errorf("%w: its form is %d", errRecord, r.Version)
@@ -82,6 +110,10 @@ func decodeRecord(b []byte) (r record, err error) {
 // fill writes what the record says into a receipt.
 func (r *record) fill(to *Receipt) {
 	to.Actor, to.ActorSeq, to.Intent, to.Operations, to.Steps = id.Actor(r.Actor), r.Seq, r.Intent, r.Count, r.Steps
+	if r.undo != nil {
+		to.Undoes = r.undo.hash()
+		to.Redo = r.undo.Redo
+	}
 }
 
 // milliseconds is a time as records keep it.

@@ -33,6 +33,10 @@ type Receipt struct {
 	// because a copy of this device had used the change's number, too.
 	Operations int
 	Steps      []Step // what they were, the first 64
+	// Undoes is the change that they undo; zero if they are no undo. Redo: that one
+	// was an undo itself.
+	Undoes id.Hash
+	Redo   bool
 
 	p *Peer
 }

@@ -303,6 +303,7 @@ func TestProgressFollowsFromHeads(t *testing.T) {
 
 func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte{0x86, 1, 0x40, 1, 0x60, 1, 0x80})
+	f.Add([]byte{0x83, 2, 0x86, 1, 0x40, 1, 0x60, 1, 0x80, 0x83, 0x40, 0xf4, 0x81, 0x83, 0x40, 1, 1})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRecord(b)
