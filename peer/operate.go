@@ -7,14 +7,27 @@ import (
 	"syncline/storage"
 )
 
-// operate carries out operations of ours: all of a round become durable together.
+// operate carries out operations of ours: all of a round become durable together,
+// but that a plan looks at the records of what was done before it.
 func (d *desk) operate(ps []parcel) {
 	var jobs []*doing
 	for _, p := range ps {
-		if in, ok := p.in.(*doing); ok && in.take() {
-			jobs = append(jobs, in)
+		in, ok := p.in.(*doing)
+		if !ok || !in.take() {
+			continue
 		}
+		if in.plan != nil {
+			d.together(jobs)
+			jobs = nil
+		}
+		jobs = append(jobs, in)
 	}
+	d.together(jobs)
+}
+
+// together carries out jobs that become durable in one transaction. Only the first
+// may have a plan.
+func (d *desk) together(jobs []*doing) {
 	if len(jobs) == 0 {
 		return
 	}
@@ -29,7 +42,7 @@ func (d *desk) operate(ps []parcel) {
 	doc := lease.Document()
 	var made []*doing
 	var changes []*chunk.Change
-	for _, in := range jobs {
+	for i, in := range jobs {
 		if in.plan != nil {
 			if err := in.plan(d, doc, in); err != nil {
 				in.reply <- err
@@ -51,7 +64,7 @@ func (d *desk) operate(ps []parcel) {
 		changes = append(changes, c)
 		if err != nil {
 			d.settle(d.r.commit(nil, err))
-			d.abandon(made, err)
+			d.abandon(append(made, jobs[i+1:]...), err)
 			return
 		}
 	}

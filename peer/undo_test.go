@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"sync/atomic"
@@ -99,6 +100,36 @@ func TestUndoSurvivesARestart(t *testing.T) {
 	do(t, d, crdt.Set("notes", "n", "x", 1))
 	if _, err := d.Redo(bounded(t)); !errors.Is(err, ErrNothingToUndo) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// Undos that come together are of one change each, and so are redos.
+func TestUndosThatComeTogether(t *testing.T) {
+	p := openPeer(t, filepath.Join(t.TempDir(), "a.db"), Options{})
+	d := create(t, p)
+	do(t, d, crdt.Create("notes", "n", map[string]any{"k": 0}))
+	for i := range 20 {
+		do(t, d, crdt.Set("notes", "n", "k", i+1))
+	}
+	all := func(f func(context.Context) (Undone, error)) {
+		t.Helper()
+		errs := make(chan error)
+		for range 20 {
+			go func() { _, err := f(bounded(t)); errs <- err }()
+		}
+		for range 20 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	all(d.Undo)
+	if got := jsonOf(t, d); got != `{"notes":{"n":{"k":0}}}` {
+		t.Fatalf("after as many undos: %s", got)
+	}
+	all(d.Redo)
+	if got := jsonOf(t, d); got != `{"notes":{"n":{"k":20}}}` {
+		t.Fatalf("after as many redos: %s", got)
 	}
 }
 
