@@ -2,8 +2,10 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"syncline/crdt"
@@ -111,4 +113,30 @@ func (d *Document) ReadAt(ctx context.Context, heads []id.Hash, fn func(*crdt.Vi
 // a point is the beginning. See crdt.Document.Diff.
 func (d *Document) Diff(ctx context.Context, from, to []id.Hash) ([]crdt.EntityDiff, error) {
 	return read(ctx, d, func(c *crdt.Document) ([]crdt.EntityDiff, error) { return c.Diff(from, to) })
+}
+
+// ErrNoSuchChange: no change of the document has a hash that starts like that, or several
+// have.
+var ErrNoSuchChange = errors.New("no change of this document")
+
+// FindChange returns the change whose hash, in hexadecimal, starts with a prefix. The
+// error wraps ErrNoSuchChange if none does, or more than one.
+func (d *Document) FindChange(ctx context.Context, prefix string) (found id.Hash, err error) {
+	err = d.p.ask(ctx, d.doc, func(desk *desk) error {
+		g, n := desk.r.graph, 0
+		for node := range g.Nodes() {
+			if h := g.Hash(node); g.Has(h) && strings.HasPrefix(h.String(), prefix) {
+				found = h
+				n++
+			}
+		}
+		switch {
+		case n == 0:
+			return fmt.Errorf("%w: none starts with %s", ErrNoSuchChange, prefix)
+		case n > 1:
+			return fmt.Errorf("%w: %d start with %s", ErrNoSuchChange, n, prefix)
+		}
+		return nil
+	})
+	return found, err
 }

@@ -16,7 +16,7 @@ func docCommand() *cobra.Command {
 	f := new(file)
 	cmd := &cobra.Command{
 		Use:   "doc",
-		Short: "Make, list, show, import and export documents",
+		Short: "Make, list, show, undo, compare, import and export documents",
 		Long: "Work on the documents of a file, whether or not a peer is running on it. DOC is\n" +
 			"the automerge: URL of a document, or that without the automerge:.",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -29,13 +29,18 @@ func docCommand() *cobra.Command {
 	}
 	f.add(cmd.PersistentFlags())
 	cmd.AddCommand(
+		docDiffCommand(f),
 		docExportCommand(f),
 		docHeadsCommand(f),
+		docHistoryCommand(f),
 		docImportCommand(f),
 		docListCommand(f),
 		docLogCommand(f),
 		docNewCommand(f),
+		docRedoCommand(f),
+		docRestoreCommand(f),
 		docShowCommand(f),
+		docUndoCommand(f),
 	)
 	return cmd
 }
@@ -165,20 +170,27 @@ func docHeadsCommand(f *file) *cobra.Command {
 }
 
 func docShowCommand(f *file) *cobra.Command {
-	return f.reader("show", "Print a document as JSON", "Print a document as JSON, keys sorted.",
-		func(ctx context.Context, d *peer.Document, w io.Writer) error {
-			flat, err := d.JSON(ctx)
-			if err != nil {
+	return &cobra.Command{
+		Use:   "show --db FILE DOC [POINT]",
+		Short: "Print a document as JSON, as it is or was",
+		Long:  "Print a document as JSON, keys sorted.\n\n" + pointSyntax,
+		Args:  operands("DOC", "[POINT]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.read(cmd, args[0], func(ctx context.Context, d *peer.Document) error {
+				flat, err := jsonAt(ctx, d, args[1:])
+				if err != nil {
+					return err
+				}
+				var b bytes.Buffer
+				if err := json.Indent(&b, flat, "", "  "); err != nil {
+					return fmt.Errorf("show %s: %w", d.URL(), err)
+				}
+				b.WriteByte('\n')
+				_, err = cmd.OutOrStdout().Write(inert(b.Bytes()))
 				return err
-			}
-			var b bytes.Buffer
-			if err := json.Indent(&b, flat, "", "  "); err != nil {
-				return fmt.Errorf("show %s: %w", d.URL(), err)
-			}
-			b.WriteByte('\n')
-			_, err = w.Write(inert(b.Bytes()))
-			return err
-		})
+			})
+		},
+	}
 }
 
 // inert escapes the characters in JSON's strings that JSON lets stand and that a
