@@ -23,11 +23,10 @@ type CheckupOptions struct {
 	// Export is the directory for evidence. "": beside the file, by its name with
 	// ".evidence".
 	Export string
-	// Load opens a document of the file in the core, as LoadFrom does. The core ends
-	// the process over bytes that it does not like, so it is best called in another
-	// one. nil: LoadFrom in this process, for documents of which the core has had
-	// every change before.
-	Load func(ctx context.Context, path string, doc id.Document) error
+	// Load is to do what TryLoad does. The core ends the process over bytes that it
+	// does not like, so it is best done in another one. nil: it is done in this
+	// process, for documents of which the core has had every change before.
+	Load func(ctx context.Context, doc id.Document, heads []id.Hash, chunks [][]byte) error
 
 	// Step is told of each step that Mend takes, before it does. nil: nobody is.
 	Step func(what string)
@@ -82,32 +81,11 @@ func finishStart(ctx context.Context, path string, docs []id.Document) (err erro
 	return nil
 }
 
-// LoadFrom opens a document in the core from a file, sound or not, and reads all of
-// it. It changes nothing. Over changes that no check has seen it may end the process.
-func LoadFrom(ctx context.Context, path string, doc id.Document) (sum digest.Sum, err error) {
-	var heads []id.Hash
-	var chunks [][]byte
-	_, err = doctor.Examine(ctx, path, doctor.Options{
-		Documents: []id.Document{doc}, Quick: true, Rules: CheckupOptions{}.options().Rules,
-		Checks: []doctor.Check{collector{&heads, &chunks}},
-	})
-	if err != nil {
-		return sum, err
-	}
-	return loadCore(doc, heads, chunks)
-}
-
-// collector takes the changes of a document, for LoadFrom.
-type collector struct {
-	heads  *[]id.Hash
-	chunks *[][]byte
-}
-
-func (collector) Thorough() bool { return false }
-
-func (c collector) Examine(_ context.Context, d *doctor.Document, _ bool, _ func(doctor.Finding)) (err error) {
-	*c.heads = d.Graph.Heads()
-	*c.chunks, err = chunksOf(d)
+// TryLoad loads changes in the core, reads all that they make, and holds it against
+// the heads that they must have. Over changes that no check has seen it may end the
+// process.
+func TryLoad(doc id.Document, heads []id.Hash, chunks [][]byte) error {
+	_, err := loadCore(doc, heads, chunks)
 	return err
 }
 
@@ -138,27 +116,23 @@ func loadCore(doc id.Document, heads []id.Hash, chunks [][]byte) (sum digest.Sum
 
 // coreCheck loads each document in the core.
 type coreCheck struct {
-	load func(context.Context, string, id.Document) error
+	load func(ctx context.Context, doc id.Document, heads []id.Hash, chunks [][]byte) error
 }
 
 func (coreCheck) Thorough() bool { return true }
 
-func (c coreCheck) Examine(ctx context.Context, d *doctor.Document, locked bool, found func(doctor.Finding)) error {
-	if d.Graph.Len() == 0 || locked {
+func (c coreCheck) Examine(ctx context.Context, d *doctor.Document, found func(doctor.Finding)) error {
+	if d.Graph.Len() == 0 || c.load == nil && d.Applying() {
 		return nil
 	}
-	var err error
-	switch {
-	case c.load != nil:
-		err = c.load(ctx, d.Path(), d.Doc)
-	case d.Applying():
-		return nil
-	default:
-		var chunks [][]byte
-		if chunks, err = chunksOf(d); err != nil {
-			return err
-		}
-		_, err = loadCore(d.Doc, d.Graph.Heads(), chunks)
+	chunks, err := chunksOf(d)
+	if err != nil {
+		return err
+	}
+	if c.load != nil {
+		err = c.load(ctx, d.Doc, d.Graph.Heads(), chunks)
+	} else {
+		err = TryLoad(d.Doc, d.Graph.Heads(), chunks)
 	}
 	if err == nil || ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -173,7 +147,7 @@ type recordCheck struct{}
 
 func (recordCheck) Thorough() bool { return false }
 
-func (recordCheck) Examine(_ context.Context, d *doctor.Document, _ bool, found func(doctor.Finding)) error {
+func (recordCheck) Examine(_ context.Context, d *doctor.Document, found func(doctor.Finding)) error {
 	var broken []storage.Operation
 	recorded := map[id.Hash]bool{}
 	err := d.Operations(func(o storage.Operation) error {

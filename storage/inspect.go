@@ -207,7 +207,7 @@ func (i *Inspection) checkSchema(ctx context.Context, fn func(FileFault) error) 
 		f := FileFault{Kind: FaultSchema, Name: w.name, Code: w.code}
 		switch code, ok := have[w.name]; {
 		case !ok:
-			f.Text = "it is missing"
+			f.Text = "it is missing in the file"
 		case code != w.code:
 			f.Text = "it is another than it should be"
 		}

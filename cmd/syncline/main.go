@@ -61,6 +61,8 @@ func rootCommand() *cobra.Command {
 		backupCommand(),
 		demoCommand(),
 		docCommand(),
+		doctorCommand(),
+		loadCommand(),
 		opCommand(),
 		outboxCommand(),
 		peerCommand(),

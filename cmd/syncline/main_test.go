@@ -17,7 +17,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == loadVerb { // started by the doctor of a test
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // cli runs a command to its end.
 func cli(t *testing.T, args ...string) (code int, stdout, stderr string) {

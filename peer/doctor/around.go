@@ -87,7 +87,7 @@ func (e *examination) notes(_ context.Context, d *Document) error {
 	}
 	number, heads := d.Number, slices.Clone(d.Graph.Heads())
 	e.add(Finding{Kind: Heads, Document: d.Doc,
-		What: fmt.Sprintf("the %d noted heads are not the %d that the changes have", len(d.Heads), len(heads)),
+		What: fmt.Sprintf("the noted heads (%d) are not those of the changes (%d)", len(d.Heads), len(heads)),
 		// Several processes on one file, twins and what is kept out leave them so, and
 		// nothing relies on them.
 		Note: len(d.noted) > 0 || len(d.lost) > 0 || e.openings > 1,
@@ -149,7 +149,7 @@ func (e *examination) checks(ctx context.Context, d *Document) error {
 		if e.o.Quick && c.Thorough() {
 			continue
 		}
-		err := c.Examine(ctx, d, e.locked, func(f Finding) {
+		err := c.Examine(ctx, d, func(f Finding) {
 			f.Document = d.Doc
 			e.add(f)
 		})

@@ -44,7 +44,6 @@ type examination struct {
 	i      *storage.Inspection
 	o      Options
 	secret []byte
-	locked bool // nobody else can read the file
 	again  bool // what is not about documents was looked at before
 	found  []Finding
 	seen   map[seen]int
@@ -206,7 +205,7 @@ func (e *examination) fileFault(f storage.FileFault) Finding {
 			out.Repair = func(ctx context.Context, m *storage.Mending) error { return m.DropUnreferenced(ctx, f.Name, f.Row) }
 		}
 	case storage.FaultSchema:
-		out.Kind, out.What = Schema, fmt.Sprintf("%s: %s", f.Name, f.Text)
+		out.Kind, out.What = Schema, f.Text
 		if len(f.Name) > 5 && f.Name[:5] != "table" {
 			out.Mend = "make it as it should be"
 			out.Repair = func(ctx context.Context, m *storage.Mending) error { return m.RestoreSchema(ctx, f) }

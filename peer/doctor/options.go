@@ -53,7 +53,7 @@ type Rules struct {
 type Check interface {
 	// Thorough checks are left out of a quick look.
 	Thorough() bool
-	// Examine calls found with what is wrong. It may read the file by way of d.
-	// During a Repair the file is locked: locked is true, and nobody else can read it.
-	Examine(ctx context.Context, d *Document, locked bool, found func(Finding)) error
+	// Examine calls found with what is wrong. It reads the file by way of d and in no
+	// other, since a Repair has the file for itself.
+	Examine(ctx context.Context, d *Document, found func(Finding)) error
 }

@@ -77,7 +77,7 @@ func mendOnce(ctx context.Context, path string, o Options, x *export, r *Report,
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	e := newExamination(m.Inspection(), o)
-	e.locked, e.again = true, again
+	e.again = again
 	if err := e.run(ctx); err != nil {
 		return 0, nil, err
 	}
