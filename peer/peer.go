@@ -118,6 +118,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Peer, err error) {
 	}
 	p.background.Go(p.keep)
 	p.background.Go(p.compareAtRest)
+	p.background.Go(func() { p.sweep(store) })
 	p.background.Go(func() {
 		err := p.store.Watch(p.ctx, last, p.elsewhere)
 		if err != nil && p.ctx.Err() == nil {

@@ -204,7 +204,12 @@ func (m *Mending) Recount(ctx context.Context, document int64) error {
 	return nil
 }
 
+// recount also has the projections of the document made anew: they show what was
+// there before.
 func recount(exec func(string, ...any) error, document int64) error {
+	if err := exec(`UPDATE documents SET projected_row = 0 WHERE id = ? AND projected_row > 0`, document); err != nil {
+		return err
+	}
 	return exec(`UPDATE documents SET (changes, raw_changes, raw_bytes, last_row, folded_row) = (`+countQuery+`) WHERE id = ?1`, document)
 }
 
