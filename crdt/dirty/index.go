@@ -1,6 +1,8 @@
 package dirty
 
 import (
+	"strings"
+
 	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 )
@@ -57,7 +59,7 @@ func (x *Index) learn(k *keys, ctr uint64, op *chunk.Op) {
 	var at place
 	switch in := x.find(k, op.Obj); {
 	case op.Obj.Ctr == 0:
-		at = place{collection: op.Key}
+		at = place{collection: strings.Clone(op.Key)} // a key shares the memory of its change
 	case in == nowhere:
 		return
 	case x.places[in].depth != theCollection:
@@ -66,7 +68,7 @@ func (x *Index) learn(k *keys, ctr uint64, op *chunk.Op) {
 	case op.IsElem:
 		at = place{x.places[in].collection, "", aMember}
 	default:
-		at = place{x.places[in].collection, op.Key, anEntity}
+		at = place{x.places[in].collection, strings.Clone(op.Key), anEntity}
 	}
 	x.places = append(x.places, at)
 	x.put(made, uint32(len(x.places)-1))

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Set is what changes may have altered. It may name more than has changed, never
@@ -70,7 +71,9 @@ func (s *Set) addCollection(name string) {
 	if s.Collections == nil {
 		s.Collections = map[string]struct{}{}
 	}
-	s.Collections[name] = struct{}{}
+	if _, there := s.Collections[name]; !there {
+		s.Collections[strings.Clone(name)] = struct{}{} // a key shares the memory of its change
+	}
 }
 
 func (s *Set) addEntity(collection, entity string) {
@@ -80,7 +83,9 @@ func (s *Set) addEntity(collection, entity string) {
 			s.Entities = map[string]map[string]struct{}{}
 		}
 		ids = map[string]struct{}{}
-		s.Entities[collection] = ids
+		s.Entities[strings.Clone(collection)] = ids
 	}
-	ids[entity] = struct{}{}
+	if _, there := ids[entity]; !there {
+		ids[strings.Clone(entity)] = struct{}{}
+	}
 }

@@ -1,0 +1,97 @@
+package dirty_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"syncline/crdt/chunk"
+	"syncline/crdt/dirty"
+	"syncline/crdt/id"
+)
+
+// change writes a change of actor, from its first operation on.
+func change(t *testing.T, actor id.Actor, seq, start uint64, others []id.Actor, ops ...chunk.Op) *chunk.Change {
+	t.Helper()
+	raw, err := chunk.Encode(chunk.Header{Actor: actor, Seq: seq, StartOp: start, OtherActors: others}, ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := chunk.ParseChange(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func at(ctr uint64) chunk.Ref { return chunk.Ref{Ctr: ctr} }
+
+// by names an operation of the first of the other actors.
+func by(ctr uint64) chunk.Ref { return chunk.Ref{Actor: 1, Ctr: ctr} }
+
+func TestIndex(t *testing.T) {
+	one := chunk.Value{Type: chunk.Int, Raw: []byte{1}}
+	base := change(t, "a", 1, 1, nil,
+		chunk.Op{Key: "notes", Action: chunk.MakeMap},                           // 1
+		chunk.Op{Obj: at(1), Key: "n", Action: chunk.MakeMap},                   // 2
+		chunk.Op{Obj: at(2), Key: "list", Action: chunk.MakeList},               // 3
+		chunk.Op{Obj: at(3), IsElem: true, Insert: true, Action: chunk.MakeMap}, // 4
+		chunk.Op{Key: "odd", Action: chunk.MakeList},                            // 5
+		chunk.Op{Obj: at(5), IsElem: true, Insert: true, Action: chunk.MakeMap}, // 6
+		chunk.Op{Obj: at(6), Key: "deep", Action: chunk.MakeMap},                // 7
+		chunk.Op{Obj: at(1), Key: "plain", Action: chunk.Set, Value: one},       // 8
+	)
+	var x dirty.Index
+	x.Add(base)
+	x.Add(base) // once more changes nothing
+	other := []id.Actor{"a"}
+	for _, test := range []struct {
+		name        string
+		op          chunk.Op
+		collections []string
+		entities    map[string][]string
+		all         bool
+	}{
+		{"a collection", chunk.Op{Key: "notes", Action: chunk.MakeMap, Pred: []chunk.Ref{by(1)}}, []string{"notes"}, nil, false},
+		{"a scalar at the root", chunk.Op{Key: "title", Action: chunk.Set, Value: one}, []string{"title"}, nil, false},
+		{"an entity", chunk.Op{Obj: by(1), Key: "m", Action: chunk.MakeMap}, nil, map[string][]string{"notes": {"m"}}, false},
+		{"a field", chunk.Op{Obj: by(2), Key: "k", Action: chunk.Set, Value: one}, nil, map[string][]string{"notes": {"n"}}, false},
+		{"deep in an entity", chunk.Op{Obj: by(4), Key: "k", Action: chunk.Set, Value: one}, nil, map[string][]string{"notes": {"n"}}, false},
+		{"an element of a list in the root", chunk.Op{Obj: by(5), IsElem: true, Insert: true, Action: chunk.Set, Value: one}, []string{"odd"}, nil, false},
+		{"deep in a list in the root", chunk.Op{Obj: by(7), Key: "k", Action: chunk.Set, Value: one}, []string{"odd"}, nil, false},
+		{"an object that was never added", chunk.Op{Obj: by(8), Key: "k", Action: chunk.Set, Value: one}, nil, nil, true},
+	} {
+		others := other
+		if test.op.Obj.Ctr == 0 && len(test.op.Pred) == 0 {
+			others = nil
+		}
+		c := change(t, "b", 1, 20, others, test.op)
+		fresh := x
+		fresh.Add(c)
+		var s dirty.Set
+		fresh.Touch(&s, c)
+		var collections []string
+		for name := range s.Collections {
+			collections = append(collections, name)
+		}
+		entities := map[string][]string{}
+		for c, e := range s.Each() {
+			entities[c] = append(entities[c], e)
+			if !s.Has(c, e) || s.Has(c, e+"?") {
+				t.Errorf("%s: Has is wrong of %s/%s", test.name, c, e)
+			}
+		}
+		if test.entities == nil {
+			test.entities = map[string][]string{}
+		}
+		if s.All != test.all || !slices.Equal(collections, test.collections) || !reflect.DeepEqual(entities, test.entities) || s.Empty() {
+			t.Errorf("%s: got %+v", test.name, s)
+		}
+		var sum dirty.Set
+		sum.Merge(s)
+		sum.Merge(s)
+		if !reflect.DeepEqual(sum, s) {
+			t.Errorf("%s: merged %+v, want %+v", test.name, sum, s)
+		}
+	}
+}
