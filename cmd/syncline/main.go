@@ -67,6 +67,7 @@ func rootCommand() *cobra.Command {
 		outboxCommand(),
 		peerCommand(),
 		relayCommand(),
+		sqlCommand(),
 		statusCommand(),
 		syncCommand(),
 		tokenCommand(),
