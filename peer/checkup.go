@@ -122,7 +122,7 @@ type coreCheck struct {
 func (coreCheck) Thorough() bool { return true }
 
 func (c coreCheck) Examine(ctx context.Context, d *doctor.Document, found func(doctor.Finding)) error {
-	if d.Graph.Len() == 0 || c.load == nil && d.Applying() {
+	if !d.Sound() || d.Graph.Len() == 0 || c.load == nil && d.Applying() {
 		return nil
 	}
 	chunks, err := chunksOf(d)
@@ -171,6 +171,9 @@ func (recordCheck) Examine(_ context.Context, d *doctor.Document, found func(doc
 		}
 	}
 	return d.Rows(0, 0, func(r storage.Row) error {
+		if len(r.Hash) != len(id.Hash{}) {
+			return nil
+		}
 		h := id.Hash(r.Hash)
 		if r.Origin == originLocal && !recorded[h] && d.Has(h) {
 			found(rerecord(d, storage.Operation{Row: r.Row, Hash: h, Time: r.Time}, "an operation was made here and has no record"))

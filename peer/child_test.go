@@ -32,6 +32,8 @@ func child(mode string) error {
 		return childFollows()
 	case "many":
 		return childOpensMany()
+	case "mend":
+		return childMends()
 	}
 	return fmt.Errorf("no mode %q", mode)
 }

@@ -75,7 +75,7 @@ func (e *examination) notes(_ context.Context, d *Document) error {
 	if err != nil {
 		return err
 	}
-	if !d.rotten && (d.Changes != changes || d.RawChanges != raw || d.RawBytes != bytes || d.FoldedRow != folded || d.LastRow < last) {
+	if !d.rotten && !d.unread && (d.Changes != changes || d.RawChanges != raw || d.RawBytes != bytes || d.FoldedRow != folded || d.LastRow < last) {
 		number := d.Number
 		e.add(Finding{Kind: Count, Document: d.Doc,
 			What:   fmt.Sprintf("noted are %d changes, %d of them in the journal with %d bytes; there are %d, %d and %d", d.Changes, d.RawChanges, d.RawBytes, changes, raw, bytes),
@@ -139,10 +139,9 @@ func (e *examination) states(_ context.Context, d *Document) error {
 	return err
 }
 
-// checks has the owner look at what it derives, where all that it derives from is
-// sound.
+// checks has the owner look at what it derives.
 func (e *examination) checks(ctx context.Context, d *Document) error {
-	if d.unsound || len(d.misnamed) > 0 {
+	if d.unread || d.Graph == nil {
 		return nil
 	}
 	for _, c := range e.o.Checks {

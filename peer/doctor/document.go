@@ -28,6 +28,7 @@ type Document struct {
 	lost     map[id.Hash]bool // withdrawn, and not there again
 	rotten   bool             // a row of it does not decode
 	unsound  bool             // something of it is damaged
+	unread   bool             // a part of it could not be read
 }
 
 // misnamed is a row whose change is intact and another than the row says.
@@ -41,6 +42,9 @@ type misnamed struct {
 // Has reports whether a change of the document is in the file and intact, be it part
 // of the document, kept out of it, or waiting for another.
 func (d *Document) Has(h id.Hash) bool { return d.Graph.Knows(h) || d.out[h] || d.waiting[h] }
+
+// Sound reports whether all that is stored of the document is as it should be.
+func (d *Document) Sound() bool { return !d.unsound && len(d.misnamed) == 0 }
 
 // Lost reports whether a change was here and is known to be damaged.
 func (d *Document) Lost(h id.Hash) bool {

@@ -183,7 +183,7 @@ func (e *examination) document(ctx context.Context, number int64) error {
 }
 
 func (e *examination) unreadable(d *Document, err error) {
-	d.unsound = true
+	d.unsound, d.unread = true, true
 	e.add(Finding{Kind: File, Document: d.Doc, What: "a part of it cannot be read: " + err.Error(), Why: restore})
 }
 

@@ -49,7 +49,7 @@ type Rules struct {
 }
 
 // Check looks at something that an owner derives from a document's changes and keeps
-// in the file. It is called for each document of which all that is stored is sound.
+// in the file. It is called for each document that can be read to its end.
 type Check interface {
 	// Thorough checks are left out of a quick look.
 	Thorough() bool

@@ -173,7 +173,7 @@ func (e *examination) graph(_ context.Context, d *Document) error {
 	})
 	for missing, waiting := range gaps {
 		d.unsound = true
-		if d.Lost(missing) {
+		if d.Lost(missing) || d.unread {
 			continue
 		}
 		f := Finding{Kind: Gap, Document: d.Doc, Hash: missing, What: "the change is not in the file" + waits(len(waiting)), Why: fetch}
