@@ -57,6 +57,13 @@
 // the same file: what no other end has, since when, and what was counted. Package
 // telemetry gives the same to Prometheus.
 //
+// Equal heads must mean equal documents. Ends with equal heads compare a digest of what
+// they read, once a document that is open has come to rest (compare.go); where two
+// differ, each loads it anew from its journal, and the one that was wrong goes on with
+// that: Status.Mismatches, and divergences of kind state. Each stored change is held
+// against its hash about once a day (sweep.go). What is wrong with a file, and what
+// mends it, Checkup and Mend say, in the words of package doctor.
+//
 // # Parts
 //
 // A replica is the state machine of one document: pure, without goroutine, clock

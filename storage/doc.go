@@ -40,7 +40,7 @@
 //
 // Rows of the journal are numbered upwards from 1 over all documents, never
 // reused and never updated. Numbers may have gaps. A row leaves the journal in
-// one of two ways, and the schema refuses any other, whoever writes the file:
+// one of three ways, and the schema refuses any other, whoever writes the file:
 //
 // It is folded. A segment takes the place of the oldest rows of a document, in
 // the transaction that drops them, and later a larger segment that of several
@@ -50,6 +50,9 @@
 // that the rows can be had back before it folds them.
 //
 // Or all of its document is deleted (delete.go).
+//
+// Or it was found damaged, and is kept as it was in a table of its own, so that sync can
+// bring the change again (mend.go).
 //
 // A change that was made here has a record of the operation that it is, stored with
 // it and kept when its row is folded (operations.go).
@@ -66,6 +69,12 @@
 // Backup copies the file while it is written to (backup.go). Files copied in
 // any other way are right only if nobody has the store open, and with their
 // write-ahead log.
+//
+// # Damage
+//
+// Inspect looks at a file that may be damaged, without any of what Open relies on, and
+// Mend puts right what is wrong; both are for package peer/doctor, which knows what
+// the bytes mean. Sweep is for who checks a sound file a little at a time.
 //
 // # Refusals
 //
