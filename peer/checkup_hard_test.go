@@ -294,3 +294,40 @@ func TestARelaysFile(t *testing.T) {
 		}
 	}
 }
+
+// What was never sent and builds on a change that is damaged is kept, waits, and goes
+// out as soon as the change has come again.
+func TestWhatNobodyElseHasSurvivesTheDamageOfWhatItBuildsOn(t *testing.T) {
+	s := newPatient(t)
+	p := openPeer(t, s.path, testOptions())
+	d := &Document{p: p, doc: s.doc}
+	do(t, d, note("unsent"))
+	do(t, d, note("unsent too"))
+	p.Close()
+	s.hurt(several[0])
+	r := s.mend(CheckupOptions{})
+	if got := wrong(r); !slices.Equal(got, []doctor.Kind{doctor.Gap}) || !strings.Contains(words(r), "wait") {
+		t.Fatal(words(r))
+	}
+	p = openPeer(t, s.path, remotes(testOptions(), s.relay.url))
+	d = &Document{p: p, doc: s.doc}
+	if n := collectionLen(t, d, "notes"); n >= 15 {
+		t.Fatalf("%d notes are there, of a document with a gap", n)
+	}
+	do(t, d, note("made meanwhile"))
+	syncOnce(t, p)
+	syncOnce(t, s.far)
+	converge(t, d, s.theirs)
+	if n := collectionLen(t, s.theirs, "notes"); n != 16 {
+		t.Errorf("the other peer has %d notes of 16", n)
+	}
+	p.Close()
+	p = openPeer(t, s.path, testOptions()) // what came again lies behind what builds on it
+	if n := collectionLen(t, &Document{p: p, doc: s.doc}, "notes"); n != 16 {
+		t.Errorf("opened again it has %d notes of 16", n)
+	}
+	p.Close()
+	if r := s.look(); !r.Healthy() {
+		t.Error(words(r))
+	}
+}

@@ -21,6 +21,7 @@ func TestVerifyTellsASoundSegmentFromADamagedOne(t *testing.T) {
 	}
 	has := func(h id.Hash) bool { return have[h] }
 	folded, chunks, rows := 0, 0, 0
+	var last []byte // of the segment before
 	err := s.Segments(t.Context(), doc, func(g storage.Segment) error {
 		index, err1 := s.SegmentIndex(t.Context(), g.ID)
 		body, err2 := s.SegmentBody(t.Context(), g.ID)
@@ -58,6 +59,12 @@ func TestVerifyTellsASoundSegmentFromADamagedOne(t *testing.T) {
 		short.Rows--
 		if verify(short, index, body) == nil || verify(g, index, body[:len(body)/2]) == nil || verify(g, nil, body) == nil || verify(g, index, nil) == nil {
 			t.Error("a part of a segment passes")
+		}
+		if g.Folds {
+			if last != nil && verify(g, index, last) == nil {
+				t.Error("the body of another segment passes")
+			}
+			last = body
 		}
 		other := g
 		other.Kind = 77
