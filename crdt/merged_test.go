@@ -335,6 +335,45 @@ func TestMergedReadsPlacesWithinPlaces(t *testing.T) {
 	}
 }
 
+// What is contested inside a map that was not chosen is nobody's business.
+func TestMergedPassesOverWhatWasNotChosen(t *testing.T) {
+	r := mergeRules(t)
+	s := newMergeSim(t, 1)
+	defer s.close()
+	one, two, three := s.peers[0], s.peers[1], s.peers[2]
+	inner := func(p *mergePeer, n int) { s.do(p, crdt.Set("c", "e0", crdt.Path{"inner", "max"}, n)) }
+	two.clock, one.clock, three.clock = 1000, 2000, 3000
+	for range 4 {
+		s.do(two, crdt.Set("c", "e0", "inner", map[string]any{"max": 2}))
+	}
+	s.deliver(three, 2)
+	inner(two, 3)
+	inner(three, 4)
+	s.do(one, crdt.Set("c", "e0", "inner", map[string]any{"max": 1}))
+	s.deliver(one, 2)
+	s.deliver(two, 2)
+	for _, p := range []*mergePeer{one, two} {
+		var contested []crdt.Contested
+		err := p.doc.Select(crdt.Selection{Entities: map[string][]string{"c": {"e0"}}, Conflicts: true}, func(e crdt.Entity) error {
+			contested = e.Contested
+			return nil
+		})
+		if err != nil || len(contested) != 2 {
+			t.Fatalf("the core has %v, %v: the test shows nothing", contested, err)
+		}
+		m, err := p.doc.Merged(r, "c", "e0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Value.(map[string]any)["inner"]; !value.Equal(got, map[string]any{"max": 1, "tag": "none"}) {
+			t.Errorf("inner is %v", got)
+		}
+		if len(m.Contested) != 1 || !slices.Equal(m.Contested[0].Path, crdt.Path{"inner"}) {
+			t.Errorf("contested: %+v", m.Contested)
+		}
+	}
+}
+
 func TestMergedWithoutRules(t *testing.T) {
 	s := newMergeSim(t, 2)
 	defer s.close()

@@ -3,7 +3,6 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -68,14 +67,13 @@ func (s *Schema) CheckUpdate(collection, entity string, fields map[string]any) e
 }
 
 func (s *Schema) checkFields(collection, entity string, fields map[string]any, whole bool) error {
-	at := value.Path{collection, entity}
 	f, refused := s.place(collection, entity, nil)
 	if refused != nil {
 		return refused
 	}
-	c := checker{closed: true}
-	c.entries(at, f, fields, whole)
-	return c.found.err()
+	c := newChecker(collection, entity, nil)
+	c.entries(f, fields, whole)
+	return c.violations().err()
 }
 
 // CheckDelete checks that the collection may be written.
@@ -91,13 +89,13 @@ func (s *Schema) CheckSet(collection, entity string, path value.Path, v any) err
 	if refused != nil {
 		return refused
 	}
-	c := checker{closed: true}
+	c := newChecker(collection, entity, path)
 	if _, isIndex := path[len(path)-1].(int); isIndex {
-		c.element(root(collection, entity, path), f, v)
+		c.element(f, v)
 	} else {
-		c.value(root(collection, entity, path), f, v)
+		c.value(f, v)
 	}
-	return c.found.err()
+	return c.violations().err()
 }
 
 // CheckUnset checks that what is at a path may be removed.
@@ -127,11 +125,13 @@ func (s *Schema) CheckElements(collection, entity string, path value.Path, value
 	}
 	f, _ := s.Field(collection, path)
 	of, _ := f.inner(0)
-	c := checker{closed: true}
+	c := newChecker(collection, entity, path)
 	for i, v := range values {
-		c.element(slices.Concat(root(collection, entity, path), value.Path{i}), of, v)
+		c.enter(step{index: i})
+		c.element(of, v)
+		c.leave()
 	}
-	return c.found.err()
+	return c.violations().err()
 }
 
 func (s *Schema) checkType(collection, entity string, path value.Path, edit string, want Type) error {
@@ -196,75 +196,7 @@ func (s *Schema) CheckEntity(collection, entity string, v any) Violations {
 	if !ok {
 		return nil
 	}
-	var c checker
-	c.value(value.Path{collection, entity}, f, v)
-	return c.found
-}
-
-// checker collects violations.
-type checker struct {
-	closed bool // names that the schema does not have are violations
-	found  Violations
-}
-
-func (c *checker) add(v Violation) {
-	v.Path = slices.Clone(v.Path)
-	c.found = append(c.found, v)
-}
-
-// element checks what a list or map holds many of.
-func (c *checker) element(at value.Path, f Field, v any) {
-	if v == nil && f.Type != Any {
-		c.add(Violation{Path: at, Found: describe(v), Want: f.want()})
-		return
-	}
-	c.value(at, f, v)
-}
-
-func (c *checker) value(at value.Path, f Field, v any) {
-	if !f.takes(v) {
-		c.add(Violation{Path: at, Value: v, Found: describe(v), Want: f.want()})
-		return
-	}
-	switch v := v.(type) {
-	case []any:
-		if f.Of == nil {
-			return
-		}
-		for i, e := range v {
-			c.element(append(at[:len(at):len(at)], i), *f.Of, e)
-		}
-	case map[string]any:
-		c.entries(at, f, v, true)
-	}
-}
-
-// entries checks what is in a map. whole says that what is not in it is not there.
-func (c *checker) entries(at value.Path, f Field, m map[string]any, whole bool) {
-	at = at[:len(at):len(at)]
-	if f.Fields == nil {
-		if f.Type == Map && f.Of != nil {
-			for _, k := range slices.Sorted(maps.Keys(m)) {
-				c.element(append(at, k), *f.Of, m[k])
-			}
-		}
-		return
-	}
-	names := slices.Collect(maps.Keys(m))
-	if whole {
-		names = slices.AppendSeq(names, maps.Keys(f.Fields))
-	}
-	slices.Sort(names)
-	for _, k := range slices.Compact(names) {
-		in, known := f.Fields[k]
-		v, there := m[k]
-		switch {
-		case known && there:
-			c.value(append(at, k), in, v)
-		case known && in.Required && in.Default == nil:
-			c.add(Violation{Path: append(at, k), Found: "nothing", Want: in.want()})
-		case !known && !f.Open && c.closed:
-			c.add(Violation{Path: append(at, k), Value: v, Found: "no such field", Want: f.wantInside(k)})
-		}
-	}
+	c := checker{collection: collection, entity: entity}
+	c.value(f, v)
+	return c.violations()
 }

@@ -305,3 +305,16 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// Every entity that is read is checked: one that is as it should be takes no memory
+// but for the way to what is nested in it.
+func TestCheckingWhatFitsHardlyAllocates(t *testing.T) {
+	s := parse(t, shop)
+	order := map[string]any{"customer": "a", "state": "paid", "tags": []any{"x", "y"}, "prices": map[string]any{"eur": 5.0}, "address": map[string]any{"zip": "1"}}
+	if vs := s.CheckEntity("orders", "1", order); vs != nil {
+		t.Fatal(vs)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.CheckEntity("orders", "1", order) }); n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+}
