@@ -331,3 +331,40 @@ func TestWhatNobodyElseHasSurvivesTheDamageOfWhatItBuildsOn(t *testing.T) {
 		t.Error(words(r))
 	}
 }
+
+// The core is asked last, and only about documents of which every change is sound.
+func TestEachSoundDocumentIsLoaded(t *testing.T) {
+	s := newPatient(t)
+	loaded := map[id.Document]int{}
+	refuse := errors.New("the core does not like it")
+	o := CheckupOptions{Load: func(_ context.Context, doc id.Document, heads []id.Hash, chunks [][]byte) error {
+		loaded[doc] += len(chunks)
+		if err := TryLoad(doc, heads, chunks); err != nil {
+			t.Errorf("a sound document: %v", err)
+		}
+		if TryLoad(doc, heads, chunks[1:]) == nil && len(chunks) > 1 {
+			t.Error("it loads without its first change")
+		}
+		if doc == s.doc {
+			return refuse
+		}
+		return nil
+	}}
+	r, err := Checkup(bounded(t), s.path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := wrong(r); !slices.Equal(got, []doctor.Kind{doctor.Core}) || loaded[s.doc] != 13 || loaded[s.other] != 1 || !strings.Contains(words(r), refuse.Error()) {
+		t.Errorf("found %v, loaded %v\n%s", got, loaded, words(r))
+	}
+	clear(loaded)
+	s.hurt(several[0])
+	if _, err = Checkup(bounded(t), s.path, o); err != nil || loaded[s.doc] != 0 || loaded[s.other] != 1 {
+		t.Errorf("with a damaged change in one of them, loaded were %v, %v", loaded, err)
+	}
+	clear(loaded)
+	o.Quick = true
+	if _, err = Checkup(bounded(t), s.path, o); err != nil || len(loaded) > 0 {
+		t.Errorf("in a quick look loaded were %v, %v", loaded, err)
+	}
+}
