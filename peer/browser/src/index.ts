@@ -6,7 +6,7 @@
  * const peer = await open({ name: "notes", remotes: [{ url: "wss://relay.example" }] })
  * const doc = await peer.create() // or peer.find(id)
  * const receipt = await doc.apply(create("items", "milk", { text: "Milk", count: new Counter(1) }))
- * peer.live("SELECT id, data->>'text' AS text FROM items", [], rows => show(rows))
+ * peer.live("SELECT _id, _json->>'text' AS text FROM items", [], rows => show(rows))
  * await receipt.wait("acknowledged") // another end has it on its disk
  * ```
  *

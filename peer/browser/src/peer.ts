@@ -15,7 +15,7 @@ export interface Options {
   remotes?: Remote[]
   /** Gives the access token for a remote, each time that one is needed. None: no token is sent. */
   token?: (url: string) => Promise<string | undefined> | string | undefined
-  /** For each collection, the fields that its SQL view has as columns. Without it, rows have `doc`, `id` and `data` (JSON). */
+  /** For each collection, the fields that its SQL view has as columns. Without it, rows have `_doc`, `_id`, `_json` and `_conflict`. */
   schema?: Schema
   /** The folder with worker.js, core.js, automerge.wasm and sqlite3.wasm. The one that this module lies in. */
   assets?: URL | string
@@ -102,7 +102,10 @@ export class Peer {
   /** The documents in this store; local: made here. created: ms since 1970. */
   documents(): Promise<{ id: DocumentId, created: number, local: boolean }[]> { return this.call("documents") }
 
-  /** Runs SQL that only reads. Each collection is a view: `SELECT id, data->>'title' FROM todos WHERE doc = ?`. */
+  /** Runs SQL that only reads. Each collection, of all documents, is a view by its name with
+   * the columns `_doc`, `_id`, one for each field of the schema, `_json` (the whole entity) and `_conflict`; `_entities` has all, with `_collection`:
+   * `SELECT _id, _json->>'title' AS title FROM todos WHERE _doc = ?`.
+   */
   query<T extends Row = Row>(sql: string, params: SQLParam[] = []): Promise<T[]> { return this.call("query", { sql, params }) }
 
   /** Runs SQL now and after each change of what it reads; callback has the rows whenever they are others. Returns what ends it. */

@@ -14,7 +14,7 @@ test("an edit is on the disk when it is acknowledged: 20 kills of the browser, n
     }, { doc })
     const have = await page.evaluate(async () => Object.keys(await globalThis.doc.collection("items")))
     expect(have.sort()).toEqual(expect.arrayContaining([...acknowledged].sort()))
-    expect(await page.evaluate(async () => (await globalThis.peer.query("SELECT id FROM items")).map(r => r["id"] as string))).toEqual(have)
+    expect(await page.evaluate(async () => (await globalThis.peer.query("SELECT _id FROM items")).map(r => r["_id"] as string))).toEqual(have)
     // Edits go on until the browser dies in the middle of one.
     let last: () => void = () => {}
     const enough = new Promise<void>(resolve => { last = resolve })

@@ -77,7 +77,7 @@ test("two tabs, the owner killed: nothing lost, and the other goes on", async ({
   await add(one, "by-one")
   await start(two, {}, doc)
   const seen = two.evaluate(() => new Promise<string[]>(resolve => {
-    globalThis.peer.live("SELECT id FROM items ORDER BY id", [], rows => { if (rows.length >= 4) resolve(rows.map(r => String(r["id"]))) })
+    globalThis.peer.live("SELECT _id FROM items ORDER BY _id", [], rows => { if (rows.length >= 4) resolve(rows.map(r => String(r["_id"]))) })
   }))
   await add(two, "by-two") // through the first tab
   // Asked while there is nobody to answer, it is answered by the next owner, and carried out once.

@@ -21,6 +21,6 @@ export async function add(page: Page, id: string, acknowledged = false): Promise
 
 /** The ids of the items, by SQL. */
 export const titles = (page: Page): Promise<string[]> => page.evaluate(async () =>
-  (await globalThis.peer.query("SELECT id FROM items ORDER BY id")).map(r => String(r["id"])))
+  (await globalThis.peer.query("SELECT _id FROM items ORDER BY _id")).map(r => String(r["_id"])))
 
 export const heads = (page: Page): Promise<string[]> => page.evaluate(async () => (await globalThis.doc.heads()).sort())

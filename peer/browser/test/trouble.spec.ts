@@ -34,11 +34,11 @@ test("without a file system it works in memory, and says so", async ({ profile, 
     globalThis.doc = await peer.create()
     const r = await globalThis.doc.apply(globalThis.syncline.create("items", "x", { n: 1 }))
     await r.wait("acknowledged")
-    return { warnings, store: (await peer.status()).store, rows: await peer.query("SELECT id FROM items") }
+    return { warnings, store: (await peer.status()).store, rows: await peer.query("SELECT _id FROM items") }
   }, relay.url)
   expect(told.warnings).toEqual([expect.stringContaining("memory: Nothing here outlives this page")])
   expect(told.store).toMatchObject({ kind: "memory", warning: expect.any(String) })
-  expect(told.rows).toEqual([{ id: "x" }])
+  expect(told.rows).toEqual([{ _id: "x" }])
 })
 
 test("a full disk refuses the edit, says so, and loses nothing", async ({ profile, pages }) => {

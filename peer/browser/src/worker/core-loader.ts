@@ -23,8 +23,12 @@ async function compile(url: URL): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await answer.arrayBuffer())
 }
 
-/** Reports whether an error is a panic of the core: nothing of that core may be used any more. */
+/**
+ * Reports whether an error is a panic of the core: nothing of that core may be used any more. The core throws a
+ * PanicError for most, WebAssembly its own error for the rest, and the bindings complain about an object that a
+ * panic has left in use.
+ */
 export function isPanic(error: unknown): boolean {
   return error instanceof WebAssembly.RuntimeError ||
-    error instanceof Error && /unreachable|recursive use of an object|null pointer passed to rust|attempted to take ownership/.test(error.message)
+    error instanceof Error && (error.name === "PanicError" || /recursive use of an object|null pointer passed to rust|attempted to take ownership/.test(error.message))
 }

@@ -106,6 +106,9 @@ export class Hub implements LinkEvents, ConnEvents {
     })
   }
 
+  /** Tokens that were asked for when perhaps no page was there yet. */
+  get wantedTokens(): Iterable<string> { return this.#tokens.keys() }
+
   // What connections tell.
 
   heads(conn: Conn, id: DocumentId, heads: string[]): void {

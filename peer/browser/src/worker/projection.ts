@@ -22,9 +22,11 @@ export function project(db: Database, r: Replica, dirty: Dirty): void {
 function projectOne(db: Database, r: Replica, collection: string, parent: string | undefined, id: string): void {
   const found = parent === undefined ? null : r.handle.getWithType(parent, id) as [string, unknown] | null
   if (found?.[0] === "map") {
-    const data = toJSON(plain(r.handle.materialize(found[1] as string)))
-    db.run(`INSERT INTO entities (doc, collection, id, data) VALUES (?, ?, ?, ?)
-            ON CONFLICT (collection, doc, id) DO UPDATE SET data = excluded.data`, r.doc, collection, id, data)
+    const entity = found[1] as string
+    const data = toJSON(plain(r.handle.materialize(entity)))
+    const conflict = r.handle.keys(entity).some(k => r.handle.getAll(entity, k).length > 1)
+    db.run(`INSERT INTO entities (doc, collection, id, data, conflict) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (collection, doc, id) DO UPDATE SET data = excluded.data, conflict = excluded.conflict`, r.doc, collection, id, data, conflict ? 1 : 0)
   } else {
     db.run("DELETE FROM entities WHERE collection = ? AND doc = ? AND id = ?", collection, r.doc, id)
   }

@@ -1,9 +1,13 @@
-import type { DocumentId } from "../shared/bytes.js"
+import { sha256 } from "@noble/hashes/sha2"
+import { toHex, type DocumentId } from "../shared/bytes.js"
 import { isPanic } from "./core-loader.js"
 import type { Engine } from "./engine.js"
 
 /** How many cores are spent on one message to find out which of its changes they do not bear. */
 const maxCores = 4
+
+/** A change's hash is over what follows its magic bytes and checksum. */
+const hashedFrom = 8
 
 /**
  * After the core has panicked on a message: takes its changes one at a time, in a fresh core and durably, and
@@ -21,7 +25,7 @@ export async function quarantine(engine: Engine, id: DocumentId, message: Uint8A
   let cores = 1
   for (const change of changes) {
     if (cores > maxCores) {
-      await putAside(engine, id, change, "it came with changes that ended the core")
+      putAside(engine, id, change, "it came with changes that ended the core")
       continue
     }
     try {
@@ -31,17 +35,16 @@ export async function quarantine(engine: Engine, id: DocumentId, message: Uint8A
         cores++
         await engine.restart(reason)
       }
-      await putAside(engine, id, change, (error as Error).message)
+      putAside(engine, id, change, (error as Error).message)
     }
   }
 }
 
 /** Keeps a change as evidence. It is no part of the document. */
-async function putAside(engine: Engine, id: DocumentId, body: Uint8Array, reason: string): Promise<void> {
+function putAside(engine: Engine, id: DocumentId, body: Uint8Array, reason: string): void {
   const doc = engine.journal.find(id)
   if (doc === undefined) return
-  const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", body as Uint8Array<ArrayBuffer>))
-  const hash = Array.from(sum, b => b.toString(16).padStart(2, "0")).join("")
+  const hash = toHex(sha256(body.subarray(hashedFrom)))
   engine.db.transaction(() => engine.db.run("INSERT INTO quarantine (doc, hash, reason, time, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     doc, hash, reason, engine.now(), body))
 }

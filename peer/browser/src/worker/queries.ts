@@ -16,8 +16,13 @@ const ok = 0, deny = 1
 // Codes of the questions, from sqlite3.h.
 const actionRead = 20, actionSelect = 21, actionFunction = 31, actionRecursive = 33
 const functionsDenied = new Set(["load_extension", "fts3_tokenizer", "writefile", "edit"])
-/** Tables that an app's SQL may read. The others hold keys and bodies. */
-const readable = new Set(["entities", "documents", "operations", "journal", "quarantine", "sqlite_master", "sqlite_schema"])
+/** The view of all collections. */
+const everything = "_entities"
+/** The store's own tables, which are no collections: they hold keys and bodies, and have no name here. */
+const own = /^(sqlite_.*|meta|documents|journal|operations|segments|sync_states|quarantine|entities|blobs)$/i
+
+const name = (s: string): string => `"${s.replaceAll('"', '""')}"`
+const text = (s: string): string => `'${s.replaceAll("'", "''")}'`
 
 export class Queries {
   #views = new Set<string>()
@@ -25,22 +30,28 @@ export class Queries {
 
   constructor(readonly db: Database, private readonly schema: Schema) {
     const { capi } = db.sqlite3
-    capi.sqlite3_set_authorizer(db.connection.pointer!, (_arg, action, a1, _a2, _a3, view) => {
+    capi.sqlite3_set_authorizer(db.connection.pointer!, (_arg, action, a1, a2, _a3, view) => {
       const reads = this.#reads
       if (!reads) return ok // our own statements
       switch (action) {
         case actionRead: {
+          // What a view is made of is asked for once more without it, and without a column.
+          if (a2 === "" && (a1 === "entities" || a1 === "documents")) return ok
           const table = String(a1)
-          if (view && this.#views.has(String(view))) { reads.add(String(view)); return ok }
-          if (this.#views.has(table)) { reads.add(table); return ok }
-          reads.add("*")
-          return readable.has(table) || table === "" || /^json_(each|tree)$/.test(table) ? ok : deny
+          for (const name of [String(view), table]) {
+            if (!this.#views.has(name)) continue
+            reads.add(name === everything ? "*" : name)
+            return ok
+          }
+          // Tables of the statement itself: what WITH names, and the functions that give rows.
+          return table === "" || /^json_(each|tree)$/.test(table) ? ok : deny
         }
         case actionSelect: case actionRecursive: return ok
-        case actionFunction: return functionsDenied.has(String(_a2)) ? deny : ok
+        case actionFunction: return functionsDenied.has(String(a2)) ? deny : ok
       }
       return deny
     }, 0 as never)
+    this.#make(everything, ", e.collection AS _collection", "")
     for (const c of Object.keys(schema)) this.#view(c)
     for (const r of db.all("SELECT DISTINCT collection FROM entities")) this.#view(String(r["collection"]))
   }
@@ -50,16 +61,17 @@ export class Queries {
     for (const n of names) this.#view(n)
   }
 
-  /** One view for each collection: doc, id, a column for each field of the schema, data. */
+  /** One view for each collection: _doc, _id, a column for each field of the schema, _json and _conflict. */
   #view(collection: string): void {
-    if (this.#views.has(collection) || readable.has(collection) || /^sqlite_|^(meta|segments|sync_states|blobs)$/i.test(collection)) return
-    const name = (s: string): string => `"${s.replaceAll('"', '""')}"`
-    const text = (s: string): string => `'${s.replaceAll("'", "''")}'`
-    const fields = (this.schema[collection] ?? []).filter(f => !["doc", "id", "data"].includes(f))
-      .map(f => `, json_extract(e.data, ${text(`$."${f.replaceAll('"', '\\"')}"`)}) AS ${name(f)}`).join("")
-    this.db.exec(`CREATE TEMP VIEW ${name(collection)} AS SELECT d.id AS doc, e.id AS id${fields}, e.data AS data
-      FROM main.entities e JOIN main.documents d ON d.doc = e.doc WHERE e.collection = ${text(collection)}`)
-    this.#views.add(collection)
+    if (this.#views.has(collection) || own.test(collection) || collection === everything) return
+    const fields = (this.schema[collection] ?? []).map(f => `, json_extract(e.data, ${text(`$."${f.replaceAll('"', '\\"')}"`)}) AS ${name(f)}`).join("")
+    this.#make(collection, fields, `WHERE e.collection = ${text(collection)}`)
+  }
+
+  #make(view: string, columns: string, where: string): void {
+    this.db.exec(`CREATE TEMP VIEW ${name(view)} AS SELECT d.id AS _doc, e.id AS _id${columns}, e.data AS _json, e.conflict AS _conflict
+      FROM main.entities e JOIN main.documents d ON d.doc = e.doc ${where}`)
+    this.#views.add(view)
   }
 
   /** Runs SQL that only reads, and says what it has read. A collection that nobody has made yet is empty. */
@@ -83,8 +95,7 @@ export class Queries {
     try {
       statement = this.db.connection.prepare(sql)
     } catch (error) {
-      const code = (error as { resultCode?: number }).resultCode
-      if (code !== undefined && (code & 0xff) === 23) throw new SynclineError("read-only", "queries only read, and only what an app may: edits are operations")
+      if (/not authorized|cannot modify|is prohibited/.test((error as Error).message)) throw new SynclineError("read-only", "queries only read, and only what an app may: edits are operations")
       throw new SynclineError("sql", (error as Error).message)
     } finally {
       this.#reads = undefined

@@ -3,6 +3,7 @@ import { sha256 } from "@noble/hashes/sha2"
 import { documentBytes, randomBytes, toHex, type DocumentId } from "../shared/bytes.js"
 import { SynclineError } from "../shared/errors.js"
 import { intentOf, type Operation } from "../shared/operations.js"
+import { isPanic } from "./core-loader.js"
 import type { Core, Handle } from "./core.js"
 import type { Entry, Journal } from "./journal.js"
 import { perform } from "./perform.js"
@@ -63,7 +64,7 @@ export class Replica {
       if (this.handle.pendingOps() === 0) throw new SynclineError("no-change", "the batch changes nothing")
       hash = this.handle.commit(intent, Math.floor(now / 1000))
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) this.handle.rollback()
+      if (!isPanic(error)) this.handle.rollback()
       throw error
     }
     this.handle.updateDiffCursor()

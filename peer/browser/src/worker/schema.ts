@@ -68,12 +68,13 @@ CREATE TABLE quarantine (
   PRIMARY KEY (doc, hash)
 ) STRICT, WITHOUT ROWID;
 
--- The documents as rows. through says which of a document's journal rows are in it.
+-- The documents as rows.
 CREATE TABLE entities (
   doc        INTEGER NOT NULL REFERENCES documents,
   collection TEXT NOT NULL,
   id         TEXT NOT NULL,
   data       TEXT NOT NULL,       -- JSON
+  conflict   INTEGER NOT NULL,    -- 1: concurrent changes have given one of its fields several values
   PRIMARY KEY (collection, doc, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entities_by_doc ON entities (doc);

@@ -55,6 +55,7 @@ export class Service {
   attach(tab: string): void {
     this.#tabs.add(tab)
     this.send(tab, { kind: "owner", epoch: this.epoch })
+    for (const url of this.hub.wantedTokens) this.send(tab, { kind: "event", event: "token?", data: url })
   }
 
   /** A tab is gone. */

@@ -16,7 +16,7 @@ const app = {
   },
   add(id: string): void { handle.change(d => { (d.items ??= {})[id] = { title: id } }) },
   titles: (): string[] => Object.keys(handle.doc().items ?? {}).sort(),
-  rows: async (): Promise<string[]> => (await peer.query("SELECT id FROM items ORDER BY id")).map(r => String(r["id"])),
+  rows: async (): Promise<string[]> => (await peer.query("SELECT _id FROM items ORDER BY _id")).map(r => String(r["_id"])),
   /** A Repo that keeps its documents in our store by its own means: what it has, after it was made anew. */
   async storage(doc?: string): Promise<{ doc: string, titles: string[] }> {
     peer ??= await open({ name: "test", assets: "/lib/", onWarning: () => {} })
