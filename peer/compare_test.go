@@ -181,6 +181,11 @@ func TestEndsCompareADocumentOnceItRests(t *testing.T) {
 	if told := p.rest(10 * compareEvery); len(told) > 0 {
 		t.Errorf("%d digests were told again", len(told))
 	}
+	p.a.rests.stir(d.ID(), p.now) // something happens that leaves the heads as they are
+	p.b.rests.stir(d.ID(), p.now)
+	if told := p.rest(2 * compareEvery); len(told) > 0 {
+		t.Errorf("%d digests were told again of the same heads", len(told))
+	}
 	// Not more often than once a minute.
 	p.edit(d, "third")
 	first := p.rest(2 * compareAfter)
