@@ -90,8 +90,8 @@ const (
 )
 
 // choose reads entities; see core_select.
-func (c *core) choose(places []byte, heads []id.Hash, how, enough int) outcome {
-	return outcomeOf(C.core_select(c.doc, bytesOf(places), C.size_t(len(places)), hashesOf(heads), C.size_t(len(heads)), C.int(how), C.size_t(enough)))
+func (c *core) choose(places []byte, heads []id.Hash, enough int) outcome {
+	return outcomeOf(C.core_select(c.doc, bytesOf(places), C.size_t(len(places)), hashesOf(heads), C.size_t(len(heads)), C.size_t(enough)))
 }
 
 // fork copies the document as it was. The copy is closed like any other.

@@ -108,17 +108,17 @@ core_out core_conflicts(core_doc *doc, const uint8_t *path, const uint8_t *heads
 /* core_keys writes the keys of the map at a path: u32 count, then each. */
 core_out core_keys(core_doc *doc, const uint8_t *path, const uint8_t *heads, size_t nheads);
 
-/* How core_select reads. ALL has VALUE_SEVERAL stand where there are several
+/* How core_select reads an entity. ALL has VALUE_SEVERAL stand where there are several
  * values. IDS has the operation stand (u64 counter, u32 length and bytes of the
  * actor) before each entity, each value of a map and each element of a list; a
  * text is written like a list then. */
 enum { SELECT_ALL = 1, SELECT_IDS = 2 };
 
 /* core_select writes entities one after the other, each u8 0, or u8 1 and a value.
- * places are their collections and ids in turn, those of one collection best in
- * a row. It stops early when it has written enough; n: how many entities there
+ * places are for each its collection, its id and u8 how, those of one collection
+ * best in a row. It stops early when it has written enough; n: how many entities there
  * are. */
-core_out core_select(core_doc *doc, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, int how, size_t enough);
+core_out core_select(core_doc *doc, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, size_t enough);
 
 /* core_fork makes a copy of the document as it was at heads, for core_free. For
  * each object that is read as it was, the core walks the history; for the copy

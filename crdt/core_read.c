@@ -285,16 +285,19 @@ core_out core_keys(core_doc *d, const uint8_t *path, const uint8_t *heads, size_
 
 static bool same(AMbyteSpan a, AMbyteSpan b) { return a.count == b.count && memcmp(a.src, b.src, a.count) == 0; }
 
-core_out core_select(core_doc *d, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, int how, size_t enough) {
+core_out core_select(core_doc *d, const uint8_t *places, size_t len, const uint8_t *heads, size_t nheads, size_t enough) {
   core_out out = {0};
   past then;
   out.status = core_past(d, heads, nheads, &then);
-  walk w = {.doc = d->doc, .heads = past_items(&then), .all = how & SELECT_ALL, .ids = how & SELECT_IDS, .status = out.status};
+  walk w = {.doc = d->doc, .heads = past_items(&then), .status = out.status};
   held h = {0};
   node in = {0};
   AMbyteSpan collection = {0};
   for (reader r = {places, places + len}; w.status == CORE_OK && r.p < r.end && w.out.len < enough; out.n++) {
     step first = {.key = get_span(&r)}, second = {.key = get_span(&r)};
+    uint8_t how = get_u8(&r);
+    w.all = how & SELECT_ALL;
+    w.ids = how & SELECT_IDS;
     if (!collection.src || !same(collection, first.key)) {
       collection = first.key;
       release(&h);

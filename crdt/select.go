@@ -15,8 +15,9 @@ type Selection struct {
 	Collections []string
 	// Entities by collection: their ids.
 	Entities map[string][]string
-	// Conflicts also reads the values that have lost to concurrent ones. It costs
-	// one more look of the core for each key, whether there is a conflict or not.
+	// Conflicts also reads the values that have lost to concurrent ones. In entities
+	// that may have any, it costs one more look of the core for each key; those are
+	// all, until Touched was asked, and of the past.
 	Conflicts bool
 }
 
@@ -137,6 +138,7 @@ func (v *View) each(collection string, ids []string, d *decoder, fn func(Entity)
 		for _, id := range ids[:min(len(ids), selectNames)] {
 			e.string(collection)
 			e.string(id)
+			e.u8(v.how(d, collection, id))
 		}
 		n, err := v.some(collection, ids, e.b, d, fn)
 		if err != nil {
@@ -147,16 +149,21 @@ func (v *View) each(collection string, ids []string, d *decoder, fn func(Entity)
 	return nil
 }
 
+// how says whether the core is to look for conflicts in an entity. Where there is
+// an index of the document as it is, few can have any.
+func (v *View) how(d *decoder, collection, entity string) byte {
+	if !d.contests || len(v.heads) == 0 && v.d.places != nil && !v.d.places.Contested(collection, entity) {
+		return 0
+	}
+	return selectAll
+}
+
 // some passes on those entities that one call of the core brings.
 func (v *View) some(collection string, ids []string, places []byte, d *decoder, fn func(Entity) error) (int, error) {
 	if v.d.core == nil {
 		return 0, v.d.why
 	}
-	how := 0
-	if d.contests {
-		how = selectAll
-	}
-	out := v.d.core.choose(places, v.heads, how, selectBytes)
+	out := v.d.core.choose(places, v.heads, selectBytes)
 	defer out.free()
 	if err := out.err(nil); err != nil {
 		return 0, fmt.Errorf("read collection %s: %w", collection, err)

@@ -111,16 +111,25 @@ func TestSelectReadsWhatIsThere(t *testing.T) {
 func TestSelectTellsOfConflicts(t *testing.T) {
 	for _, h := range selectHistories(t) {
 		d := must(crdt.Load("reader", h.changes...))
-		checkContested(t, h.name, d)
+		without := checkContested(t, h.name, d)
+		must(d.Touched(nil))
+		if with := checkContested(t, h.name, d); with != without {
+			t.Fatalf("%s: told of %d contested places with an index, of %d without", h.name, with, without)
+		}
 		d.Close()
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		peers := docCrowd(t)
 		defer closeAll(peers)
+		if rapid.Bool().Draw(t, "early") {
+			docMust(peers[0].d.Touched(nil))
+		}
 		for _, p := range peers[1:] {
 			peers[0].learn(t, p)
 		}
 		checkContested(t, "crowd", peers[0].d)
+		docMust(peers[0].d.Touched(nil))
+		checkContested(t, "crowd with an index", peers[0].d)
 	})
 	a, b := openDoc(t, "a"), openDoc(t, "b")
 	if err := b.Apply([]*chunk.Change{docDo(t, a, crdt.Create("notes", "n", map[string]any{
@@ -135,7 +144,14 @@ func TestSelectTellsOfConflicts(t *testing.T) {
 	if err := a.Apply(must(b.Since())); err != nil {
 		t.Fatal(err)
 	}
-	if n := checkContested(t, "four places", a); n != 4 {
+	for range 2 {
+		if n := checkContested(t, "four places", a); n != 4 {
+			t.Fatalf("told of %d contested places, there are 4", n)
+		}
+		must(a.Touched(nil))
+	}
+	docDo(t, a, crdt.Create("notes", "calm", map[string]any{"k": 1}))
+	if n := checkContested(t, "four places still", a); n != 4 {
 		t.Fatalf("told of %d contested places, there are 4", n)
 	}
 }

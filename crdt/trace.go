@@ -30,11 +30,12 @@ func (v *View) trace(collection, entity string) (*traced, error) {
 	var e encoder
 	e.string(collection)
 	e.string(entity)
-	how := selectIDs
+	how := byte(selectIDs)
 	if len(v.heads) == 0 {
 		how |= selectAll
 	}
-	out := v.d.core.choose(e.b, v.heads, how, 1)
+	e.u8(how)
+	out := v.d.core.choose(e.b, v.heads, 1)
 	defer out.free()
 	if err := out.err(nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", Path{collection, entity}, err)

@@ -42,6 +42,13 @@
 // Document.Log lists a document's changes with how far each has come. The same intent
 // that a receipt has travels in the change, so that the logs of other peers show it.
 //
+// # Taking back, looking back
+//
+// Document.Undo takes back what was done last in this store, by a new change that
+// keeps what others have done since, and Redo does it again; both still can after a
+// restart. Document.AsOf finds what a document was at a time, ReadAt reads it, Diff
+// compares, Restore brings an entity back, and HistoryPage lists who did what.
+//
 // # When something is wrong
 //
 // Each error of a remote, or of one document there, has one Class. It is tried again

@@ -15,6 +15,10 @@ type Index struct {
 	actors  map[id.Actor]uint32
 	objects map[uint64]uint32 // operation that made it: its place
 	places  []place
+
+	seqs      []uint64 // by actor: the number of its last change
+	heads     map[id.Hash]struct{}
+	contested Set // see Contested
 }
 
 // place is where objects lie. Two concurrent changes that make the same entity
@@ -40,15 +44,37 @@ const nowhere = -1
 // Add learns the objects that a change has made. The changes that it depends on
 // come first. One that was added already changes nothing.
 func (x *Index) Add(c *chunk.Change) {
-	if len(c.Makes()) == 0 {
+	k := keys{x: x, c: c}
+	k.of(chunk.Ref{})
+	author := &x.seqs[k.actors[0]-1]
+	if c.Seq <= *author {
 		return
 	}
-	k := keys{x: x, c: c}
-	for ctr, op := range c.Ops() {
-		if _, makes := op.Action.Makes(); makes {
-			x.learn(&k, ctr, op)
+	*author = c.Seq
+	if len(c.Makes()) > 0 {
+		for ctr, op := range c.Ops() {
+			if _, makes := op.Action.Makes(); makes {
+				x.learn(&k, ctr, op)
+			}
 		}
 	}
+	for _, dep := range c.Deps {
+		delete(x.heads, dep)
+	}
+	if len(x.heads) > 0 {
+		x.Touch(&x.contested, c)
+	}
+	if x.heads == nil {
+		x.heads = map[id.Hash]struct{}{}
+	}
+	x.heads[c.Hash] = struct{}{}
+}
+
+// Contested reports whether there may be a place in an entity, or the entity itself, to which
+// concurrent changes have given several values. That takes two changes of which the
+// one that was added later does not know of the other: it leaves a head beside it.
+func (x *Index) Contested(collection, entity string) bool {
+	return x.contested.Has(collection, entity)
 }
 
 func (x *Index) learn(k *keys, ctr uint64, op *chunk.Op) {
@@ -157,6 +183,7 @@ func (x *Index) number(a id.Actor) uint32 {
 		}
 		n = uint32(len(x.actors))
 		x.actors[a] = n
+		x.seqs = append(x.seqs, 0)
 	}
 	return n
 }

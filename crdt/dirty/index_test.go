@@ -41,9 +41,6 @@ func TestIndex(t *testing.T) {
 		chunk.Op{Obj: at(6), Key: "deep", Action: chunk.MakeMap},                // 7
 		chunk.Op{Obj: at(1), Key: "plain", Action: chunk.Set, Value: one},       // 8
 	)
-	var x dirty.Index
-	x.Add(base)
-	x.Add(base) // once more changes nothing
 	other := []id.Actor{"a"}
 	for _, test := range []struct {
 		name        string
@@ -66,8 +63,13 @@ func TestIndex(t *testing.T) {
 			others = nil
 		}
 		c := change(t, "b", 1, 20, others, test.op)
-		fresh := x
+		var fresh dirty.Index
+		fresh.Add(base)
 		fresh.Add(c)
+		fresh.Add(c)
+		if !test.all && fresh.Contested("notes", "n") != slices.Contains(test.entities["notes"], "n") && !slices.Contains(test.collections, "notes") {
+			t.Errorf("%s: contested: %v", test.name, fresh.Contested("notes", "n"))
+		}
 		var s dirty.Set
 		fresh.Touch(&s, c)
 		var collections []string
