@@ -40,8 +40,8 @@ type FieldDiff struct {
 }
 
 // Diff lists what differs between two points of the document's history, in the order
-// of collections and ids; without heads a point is the beginning. Points need not lie on one line. It
-// reads the entities that changes between the two have touched, and of a past with
+// of collections and ids. Without heads a point is the beginning, and the two need not
+// lie on one line. It reads the entities that changes between the two have touched, and of a past with
 // many of them a copy of the document as it was.
 func (d *Document) Diff(from, to []id.Hash) ([]EntityDiff, error) {
 	out, err := d.diff(from, to)
