@@ -57,6 +57,7 @@ type desk struct {
 	shown     showing
 	remade    bool  // what stands is other than what the tables show
 	journaled int64 // the last row that we have put into the journal
+	line      line
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -280,6 +281,7 @@ func (d *desk) store() ([]int64, error) {
 		return nil, nil
 	}
 	b.Applied = d.applied
+	d.located()
 	shown := d.shown.next
 	if d.shown.next = nil; shown != nil {
 		b.Projections = []*storage.Projection{shown}

@@ -9,6 +9,7 @@ import (
 	"syncline/crdt"
 	"syncline/crdt/chunk"
 	"syncline/crdt/dirty"
+	"syncline/crdt/graph"
 	"syncline/storage"
 )
 
@@ -59,6 +60,19 @@ func (d *desk) locate(t *tables) {
 	d.lost(err)
 }
 
+// located returns the tables if the desk knows how far they show the document; it is
+// called before something is stored.
+func (d *desk) located() *tables {
+	t := d.p.tables.Load()
+	if t != nil && !d.shown.known && !d.shown.asked {
+		d.locate(t)
+	}
+	if !d.shown.known {
+		return nil
+	}
+	return t
+}
+
 // lost notes that the tables are behind, or may be.
 func (d *desk) lost(err error) {
 	if err != nil && d.p.io.Err() == nil {
@@ -82,14 +96,8 @@ func (d *desk) touch(doc *crdt.Document, changes []*chunk.Change) error {
 
 // projectOwn prepares the rows for changes of ours, which go with them.
 func (d *desk) projectOwn(doc *crdt.Document, changes []*chunk.Change) {
-	t := d.p.tables.Load()
+	t := d.located()
 	if t == nil {
-		return
-	}
-	if !d.shown.known {
-		d.locate(t)
-	}
-	if !d.shown.known {
 		return
 	}
 	err := d.touch(doc, changes)
@@ -104,26 +112,59 @@ func (d *desk) projectOwn(doc *crdt.Document, changes []*chunk.Change) {
 // projection is what was touched, as it is now.
 func (d *desk) projection(t *tables, doc *crdt.Document) (*storage.Projection, error) {
 	p := &storage.Projection{Doc: d.doc, Generation: t.generation, Base: d.shown.base, Changes: d.shown.loose}
-	return p, t.fill(p, doc, &d.shown.dirty)
+	return p, t.fill(p, doc, &d.shown.dirty, d.forked())
 }
 
-// fill reads the rows of a projection.
-func (t *tables) fill(p *storage.Projection, doc *crdt.Document, set *dirty.Set) error {
+// line is how much of a graph is one line of changes, without any that are concurrent.
+type line struct {
+	g     *graph.Graph
+	nodes int
+	forks bool
+}
+
+// forked reports whether there are concurrent changes. Without, no field has several
+// values, and the core need not look for them: half of what reading an entity costs.
+func (d *desk) forked() bool {
+	if d.line.g != d.r.graph {
+		d.line = line{g: d.r.graph}
+	}
+	l := &d.line
+	for ; !l.forks && l.nodes < l.g.Nodes(); l.nodes++ {
+		// What else a change names is an ancestor of the one before.
+		l.forks = l.nodes > 0 && !slices.Contains(slices.Collect(l.g.Parents(l.nodes)), l.nodes-1)
+	}
+	return l.forks
+}
+
+// fill reads the rows of a projection. forked says that there may be conflicts.
+func (t *tables) fill(p *storage.Projection, doc *crdt.Document, set *dirty.Set, forked bool) error {
 	if set.All || set.Len() > maxRowsTogether {
 		return errManyRows
 	}
 	sel := crdt.SelectionOf(*set)
 	sel.Collections = slices.DeleteFunc(sel.Collections, hidden)
 	p.Clear = sel.Collections
-	return doc.SelectMerged(t.rules, sel, func(m crdt.MergedEntity) error {
-		if hidden(m.Collection) {
+	sel.Conflicts = forked
+	return t.each(doc, sel, func(row storage.EntityRow) error {
+		if hidden(row.Collection) {
 			return nil
 		}
 		if len(p.Rows) == maxRowsTogether {
 			return errManyRows
 		}
-		p.Rows = append(p.Rows, t.row(&m))
+		p.Rows = append(p.Rows, row)
 		return nil
+	})
+}
+
+// each reads entities as rows.
+func (t *tables) each(doc *crdt.Document, sel crdt.Selection, fn func(storage.EntityRow) error) error {
+	return doc.Select(sel, func(e crdt.Entity) error {
+		m, err := doc.Merge(t.rules, e)
+		if err != nil {
+			return err
+		}
+		return fn(t.row(&m))
 	})
 }
 
@@ -255,7 +296,7 @@ func (d *desk) bringUp(ctx context.Context, t *tables, lag storage.Lag) (kept bo
 		return false, err
 	}
 	p := &storage.Projection{Doc: d.doc, Generation: t.generation, Base: lag.Projected, Through: d.lastRow}
-	if err := t.fill(p, doc, &set); errors.Is(err, errManyRows) {
+	if err := t.fill(p, doc, &set, d.forked()); errors.Is(err, errManyRows) {
 		return d.projectAnew(ctx, t, doc, lag)
 	} else if err != nil {
 		return false, err
@@ -287,8 +328,7 @@ func (d *desk) projectAnew(ctx context.Context, t *tables, doc *crdt.Document, l
 		return nil
 	}
 	var size int64
-	err = doc.SelectMerged(t.rules, crdt.Selection{Collections: names}, func(m crdt.MergedEntity) error {
-		row := t.row(&m)
+	err = t.each(doc, crdt.Selection{Collections: names, Conflicts: d.forked()}, func(row storage.EntityRow) error {
 		if len(p.Rows) == partRows || size > partBytes {
 			size, p.More = 0, true
 			if err := flush(); err != nil {

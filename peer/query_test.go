@@ -431,6 +431,28 @@ func TestAStartCatchesUpByItself(t *testing.T) {
 	}
 }
 
+// What comes from others is shown without anybody asking, from the first change on.
+func TestWhatComesInIsShownUnasked(t *testing.T) {
+	o := testOptions()
+	o.Tables = true
+	p := openPeer(t, filepath.Join(t.TempDir(), "peer.db"), o)
+	from := newPeer(t)
+	d := create(t, from)
+	for i := range 3 {
+		do(t, d, note(name(i)))
+		b, err := d.Save(bounded(t))
+		if err == nil {
+			_, err = p.Import(bounded(t), d.ID(), b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lag, err := p.file.Lag(bounded(t), d.ID()); err != nil || lag.Projected != lag.LastRow || lag.LastRow == 0 {
+			t.Errorf("after %d imports: %+v, %v", i+1, lag, err)
+		}
+	}
+}
+
 func TestTablesOfAnotherSchema(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peer.db")
 	o := testOptions()
