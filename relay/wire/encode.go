@@ -106,7 +106,8 @@ func (m *Notice) frame() (frame, error) {
 		f.Hash = m.Hash[:]
 	}
 	if m.RetryAfter > 0 {
-		ms := number(m.RetryAfter / time.Millisecond)
+		// Rounded up: 0 would say that there is no need to wait.
+		ms := number((m.RetryAfter + time.Millisecond - 1) / time.Millisecond)
 		f.RetryAfter = &ms
 	}
 	return f, nil
