@@ -43,7 +43,7 @@ test("operations: what each does, what is refused, and that a batch is all or no
   expect(out.log).toMatchObject([{ intent: "update c/e; increment c/e; edit c/e; update c/e; edit c/e; update c/e", own: true, state: "local" }, { intent: "create c/e" }])
   expect(out.log[0]!.actor.slice(0, 16)).toBe(out.log[0]!.device)
   expect(out.empty).toEqual([])
-  expect(Object.values(out.sql)).toEqual([...Array(6).fill("read-only"), "sql", '[{"1":1}]']) // of two statements only the first is looked at
+  expect(Object.values(out.sql)).toEqual([...Array(5).fill("read-only"), "sql", "sql", '[{"1":1}]']) // of two statements only the first is looked at
   expect(out.rows).toEqual([{ n: 10, l: 3 }])
   expect(out.all).toEqual([{ _collection: "c", _id: "e", _conflict: 0 }])
 })

@@ -59,10 +59,9 @@ export class Relay extends Program {
 }
 
 /** A native peer on a file of its own, driven by the verbs of the program. */
-export class NativePeer {
+export class NativePeer extends Program {
   readonly dir = mkdtempSync(join(tmpdir(), "syncline-native-"))
   readonly db = join(this.dir, "peer.db")
-  #child: ChildProcess | undefined
 
   verb(...args: string[]): string {
     return execFileSync(programPath, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
@@ -78,15 +77,16 @@ export class NativePeer {
   heads(doc: string): string[] { return this.verb("doc", "heads", "--db", this.db, doc).trim().split(/\s+/).sort() }
 
   /** Stays connected in the background. */
-  run(url: string): void { this.#child = spawn(programPath, ["peer", "--db", this.db, "--to", url], { stdio: "ignore" }) }
+  follow(url: string): void { this.child = spawn(programPath, ["peer", "--db", this.db, "--to", url], { stdio: "ignore" }) }
+
+  /** Waits for others to connect, at the address that it returns. */
+  async listen(): Promise<string> {
+    await this.run(["peer", "--db", this.db, "--listen", "127.0.0.1:0"])
+    return this.url
+  }
 
   async close(): Promise<void> {
-    const child = this.#child
-    if (child) {
-      const ended = new Promise(resolve => child.once("exit", resolve))
-      child.kill("SIGKILL")
-      await ended
-    }
+    await this.kill()
     rmSync(this.dir, { recursive: true, force: true })
   }
 }

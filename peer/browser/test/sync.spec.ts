@@ -15,7 +15,7 @@ test("two tabs, two profiles and a native peer converge", async ({ profile, othe
   expect(statuses[0]!.owner).toBe(statuses[1]!.owner)
   expect(statuses[1]!.tabs).toBe(2)
   await expect.poll(() => { try { native.sync(relay.url, doc); return true } catch { return false } }).toBe(true)
-  native.run(relay.url)
+  native.follow(relay.url)
   await Promise.all([add(one, "a", true), add(two, "b", true), add(far, "c", true)])
   await expect.poll(() => native.show(doc), { timeout: 60_000 }).toMatchObject({ items: { first: {}, a: {}, b: {}, c: {} } })
   native.op(doc, "create", "items", "native", '{"title": "from Go", "count": {"$counter": 5}}')
@@ -90,8 +90,10 @@ test("two tabs, the owner killed: nothing lost, and the other goes on", async ({
     }
     return Promise.all(edits).then(() => Date.now())
   })
+  const before = await two.evaluate(async () => (await globalThis.peer.status()).owner)
   await one.close()
   await waiting
+  await expect.poll(() => two.evaluate(async () => (await globalThis.peer.status()).owner)).not.toBe(before)
   expect(await titles(two)).toEqual(["by-one", "by-two", ...Array.from({ length: 20 }, (_, i) => `k${i}`)].sort())
   expect((await seen).length).toBeGreaterThanOrEqual(4)
 })

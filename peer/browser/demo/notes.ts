@@ -1,0 +1,74 @@
+import type { Other } from "../src/index.ts"
+import { bindText } from "../src/text.ts"
+import { at, h, list, mark, say, settled } from "./dom.ts"
+import type { Here, Presence } from "./here.ts"
+import type { Workspace } from "./workspace.ts"
+
+const place = ["notes", "shared", "body"] as const
+
+/** The shared text, in a textarea, with the others' carets drawn over it. */
+export class Notes {
+  readonly #field = at<HTMLTextAreaElement>("#note")
+  /** A copy of the field's text in the same box, invisible: where a character stands in it, it stands in the field. */
+  readonly #mirror = h("div", { class: "mirror", "aria-hidden": "true" })
+  #bound = false
+
+  constructor(readonly w: Workspace, readonly presence: Presence) {
+    at(".paper").append(this.#mirror)
+    void this.#bind()
+    w.doc.onChange(c => {
+      void this.#bind()
+      if (c.entities["notes"]) this.#draw()
+    })
+    const moved = settled(40, () => void this.#tell())
+    for (const event of ["selectionchange", "focus", "blur", "input"]) this.#field.addEventListener(event, moved)
+    document.addEventListener("selectionchange", () => { if (document.activeElement === this.#field) moved() })
+    this.#field.addEventListener("input", () => this.#draw())
+    this.#field.addEventListener("scroll", () => this.#scroll())
+    new ResizeObserver(() => this.#draw()).observe(this.#field)
+    presence.onChange.add(() => this.#draw())
+  }
+
+  /** Binds the field as soon as there is a text. */
+  async #bind(): Promise<void> {
+    if (this.#bound || !await this.w.doc.entity("notes", "shared") || this.#bound) return
+    this.#bound = true
+    this.#field.disabled = false
+    bindText(this.w.doc, place, this.#field, e => this.w.onRefused(e.message))
+  }
+
+  async #tell(): Promise<void> {
+    const here = document.activeElement === this.#field
+    this.presence.caret(here ? await this.w.doc.cursor(place, this.#field.selectionEnd) : undefined)
+  }
+
+  readonly #draw = settled(30, () => void this.#carets())
+
+  async #carets(): Promise<void> {
+    const there = this.presence.others.filter(o => o.state.caret !== undefined)
+    const at_ = await Promise.all(there.map(o => this.w.doc.position(place, o.state.caret!).catch(() => 0)))
+    const text = this.#field.value
+    const words = text.trim() ? text.trim().split(/\s+/).length : 0
+    say(at("#notes-said"), there.length ? `${there.map(o => this.w.called(this.w.person(o.state.me))).join(", ")} writing` : words ? `${words} words` : "")
+    this.#mirror.style.width = `${this.#field.clientWidth}px`
+    const placed = there.map((o, i) => ({ o, ...this.#place(text, Math.min(at_[i]!, text.length)) }))
+    list(at("#carets"), placed, p => p.o.session, p => this.#caret(p.o), (e, p) => {
+      e.className = `caret ${this.w.colour(p.o.state.me)}`
+      e.style.transform = `translate(${p.x}px, ${p.y}px)`
+      e.style.height = `${p.height}px`
+      say(e.firstElementChild!, this.w.person(p.o.state.me)?.name ?? "Somebody")
+      mark(e, "data-top", p.y < 24)
+    })
+    this.#scroll()
+  }
+
+  #caret(o: Other<Here>): HTMLElement { return h("div", { class: `caret ${this.w.colour(o.state.me)}` }, h("span")) }
+
+  #place(text: string, pos: number): { x: number, y: number, height: number } {
+    const point = h("span", {}, "\u200b")
+    this.#mirror.replaceChildren(text.slice(0, pos), point, text.slice(pos) || "\u200b")
+    return { x: point.offsetLeft, y: point.offsetTop, height: point.offsetHeight }
+  }
+
+  #scroll(): void { at("#carets").style.translate = `0 ${-this.#field.scrollTop}px` }
+}
