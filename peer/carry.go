@@ -223,7 +223,7 @@ func (c *conn) seat(doc id.Document) (in enter, ok bool) {
 	if d == nil {
 		return in, false
 	}
-	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met, readOnly: c.mayOnlyRead(doc)}
+	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met, readOnly: c.mayOnlyRead(doc), spare: c.spare()}
 	d.met = true
 	if !c.remote.Metadata.Ephemeral {
 		in.remote = c.remote.Metadata.StorageID

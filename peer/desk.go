@@ -248,7 +248,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 				in.added = len(d.r.intake.Staged()) - before
 				imports = append(imports, in)
 			}
-		case message, unavailable, written, granted, leave, save:
+		case message, unavailable, written, waited, granted, leave, save:
 			d.r.take(in)
 		}
 	}
@@ -379,6 +379,8 @@ func (d *desk) do(e effect) {
 	case sendUnavailable:
 		c := d.conns[e.conn]
 		c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})
+	case waitSpare:
+		d.p.after(sparePatience, func() { d.p.desks.tell(d.doc, waited{conn: e.conn, n: e.n}) })
 	case sendRefusal:
 		d.p.tally.refused.Add(1)
 		d.conns[e.conn].sendRefusal(d.doc, e.hash, e.err)

@@ -49,6 +49,7 @@ type Peer struct {
 	desks  desks
 	turns  *semaphore.Weighted // to parse large messages
 	pump   func()              // does what waits, in a simulation; else nil
+	after  func(time.Duration, func())
 
 	// ctx ends when Close begins, io when the store must not be waited for any
 	// longer.
@@ -138,6 +139,7 @@ func makePeer(o Options, store Store, self string) *Peer {
 		conns:  make(map[*conn]struct{}),
 		keeper: newKeeper(),
 		rests:  newRests(o.CompareAfter, o.compareEvery),
+		after:  func(d time.Duration, fn func()) { time.AfterFunc(d, fn) },
 		others: others{byURL: map[string]string{}, byID: map[string]int{}, peerID: map[string]bool{}},
 
 		workspaceSet: make(chan struct{}, 1),

@@ -15,15 +15,18 @@ import (
 	"syncline/relay/wire"
 )
 
-// proxy stands between peers and a relay, and does to their messages what a test
+// proxy stands between peers and a server, and does to their messages what a test
 // wants.
 type proxy struct {
 	url   string
 	conns atomic.Int64
 
-	mu    sync.Mutex
-	judge func(m wire.Message) verdict // of each message to the relay
-	door  wire.CloseCode               // refuses all connections if it is not 0
+	mu     sync.Mutex
+	server string
+	judge  func(m wire.Message) verdict           // of each message to the server
+	door   wire.CloseCode                         // refuses all connections if it is not 0
+	opened func() tapping                         // is called before each connection
+	cuts   map[*websocket.Conn]context.CancelFunc // of the connections there are
 }
 
 // verdict is what becomes of a message: it is passed on, or an answer is sent in its
@@ -39,15 +42,31 @@ func (p *proxy) set(judge func(m wire.Message) verdict) {
 	p.judge = judge
 }
 
+// lead has connections from now on go to another server.
+func (p *proxy) lead(server string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server = server
+}
+
+// cut breaks the connections there are, without a word.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, cancel := range p.cuts {
+		cancel()
+	}
+}
+
 func (p *proxy) shut(code wire.CloseCode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.door = code
 }
 
-func startProxy(t *testing.T, relay string) *proxy {
+func startProxy(t *testing.T, server string) *proxy {
 	t.Helper()
-	p := &proxy{}
+	p := &proxy{server: server, cuts: map[*websocket.Conn]context.CancelFunc{}}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, nil)
 		if err != nil {
@@ -64,7 +83,7 @@ func startProxy(t *testing.T, relay string) *proxy {
 			ws.Close(websocket.StatusCode(door), "not now")
 			return
 		}
-		p.pass(r.Context(), ws, relay)
+		p.pass(r.Context(), ws)
 	}))
 	t.Cleanup(s.Close)
 	p.url = "ws" + strings.TrimPrefix(s.URL, "http")
@@ -72,11 +91,24 @@ func startProxy(t *testing.T, relay string) *proxy {
 }
 
 // pass is a connection through the proxy.
-func (p *proxy) pass(ctx context.Context, client *websocket.Conn, relay string) {
+func (p *proxy) pass(ctx context.Context, client *websocket.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
-	server, _, err := websocket.Dial(ctx, relay, nil)
+	defer cancel()
+	p.mu.Lock()
+	p.cuts[client] = cancel
+	at, opened := p.server, p.opened
+	p.mu.Unlock()
+	var tap tapping
+	if opened != nil {
+		tap = opened()
+	}
+	defer func() {
+		p.mu.Lock()
+		delete(p.cuts, client)
+		p.mu.Unlock()
+	}()
+	server, _, err := websocket.Dial(ctx, at, nil)
 	if err != nil {
-		cancel()
 		return
 	}
 	client.SetReadLimit(-1)
@@ -90,6 +122,7 @@ func (p *proxy) pass(ctx context.Context, client *websocket.Conn, relay string) 
 				client.Close(websocket.CloseStatus(err), "")
 				return
 			}
+			tap.hear(false, b)
 			if client.Write(ctx, typ, b) != nil {
 				return
 			}
@@ -102,6 +135,7 @@ func (p *proxy) pass(ctx context.Context, client *websocket.Conn, relay string) 
 			if err != nil {
 				return
 			}
+			tap.hear(true, b)
 			v := p.verdict(b)
 			switch {
 			case v.code != 0:
@@ -119,6 +153,18 @@ func (p *proxy) pass(ctx context.Context, client *websocket.Conn, relay string) 
 	})
 	both.Wait()
 	server.CloseNow()
+}
+
+// tapping hears each message of a connection before it is passed on. It may be nil.
+type tapping func(toServer bool, m wire.Message)
+
+func (t tapping) hear(toServer bool, b []byte) {
+	if t == nil {
+		return
+	}
+	if m, err := wire.Decode(b); err == nil {
+		t(toServer, m)
+	}
 }
 
 func (p *proxy) verdict(b []byte) (v verdict) {

@@ -61,6 +61,10 @@ type member struct {
 	barred   error
 	readOnly bool      // its changes are not taken
 	told     bool      // … which it was told
+	spare    bool      // see spare.go
+	behind   bool      // it was not told yet of changes that came, because it is spare
+	waiting  bool      // for the same reason
+	waits    int       // how many times it did
 	theirs   []id.Hash // its heads in its last message
 	acked    []id.Hash // what it is known to have, as last reported
 	standing standing  // as last reported
@@ -100,6 +104,7 @@ type (
 		begin    bool // say the first word
 		met      bool // there was a session on this connection before
 		readOnly bool // its changes are not taken
+		spare    bool // see spare.go
 	}
 	// granted says what a member may do from now on.
 	granted struct {
@@ -119,6 +124,11 @@ type (
 	unavailable struct{ conn connID }
 	// written says that a message of a session that announced more has left.
 	written struct{ conn connID }
+	// waited says that sparePatience is over, of the wait number n.
+	waited struct {
+		conn connID
+		n    int
+	}
 	// leave is a connection's last input.
 	leave struct{ conn connID }
 	// stored are changes that another process has put in the journal. It comes
@@ -147,6 +157,11 @@ type (
 		more    bool
 	}
 	sendUnavailable struct{ conn connID }
+	// waitSpare asks for waited after sparePatience.
+	waitSpare struct {
+		conn connID
+		n    int
+	}
 	// sendRefusal tells a member that a change of its is not taken.
 	sendRefusal struct {
 		conn connID
@@ -222,6 +237,8 @@ func (r *replica) take(in input) {
 		if m := r.members[in.conn]; m != nil {
 			m.writing, m.answer = false, true
 		}
+	case waited:
+		r.takeWaited(in)
 	case leave:
 		r.takeLeave(in.conn)
 	case save:
@@ -241,7 +258,7 @@ func (r *replica) takeEnter(in enter) {
 	if r.members[in.conn] != nil {
 		return
 	}
-	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin, readOnly: in.readOnly}
+	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin, readOnly: in.readOnly, spare: in.spare}
 	if in.begin || in.met {
 		r.openSession(m)
 	}

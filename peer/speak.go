@@ -36,19 +36,30 @@ func (r *replica) hear(m *member, in message) {
 // ours, an answer to who said something, and the new changes to all.
 func (r *replica) speak() {
 	for _, m := range r.order {
-		if m.session == nil || m.barred != nil || m.writing || !m.begin && !m.answer && !r.grown {
-			continue
+		if !m.spare {
+			r.speakIfDue(m)
 		}
-		m.answer = false
-		if m.requests && r.graph.Len() == 0 {
-			continue // its answer is that we have nothing, or comes later
+	}
+	for _, m := range r.order {
+		if m.spare && r.takesTurn(m) {
+			r.speakIfDue(m)
 		}
-		r.speakTo(m)
 	}
 	r.answerRequests()
 	for _, m := range r.order {
 		r.judge(m)
 	}
+}
+
+func (r *replica) speakIfDue(m *member) {
+	if m.session == nil || m.barred != nil || m.writing || !m.begin && !m.answer && !m.behind && !r.grown {
+		return
+	}
+	m.answer, m.behind = false, false
+	if m.requests && r.graph.Len() == 0 {
+		return // its answer is that we have nothing, or comes later
+	}
+	r.speakTo(m)
 }
 
 func (r *replica) speakTo(m *member) {

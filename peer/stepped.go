@@ -54,6 +54,7 @@ func OpenStepped(ctx context.Context, store Store, o Options, steps Steps) (*Ste
 	o.elsewherePatience = 1 // there are no other processes
 	s := &Stepped{Peer: makePeer(o, store, steps.PeerID), steps: steps}
 	s.desks.spawn = s.push
+	s.after = steps.After
 	s.pump = func() {
 		for s.Step() {
 		}

@@ -169,6 +169,11 @@ func (s *Session) Pending() bool { return s.more }
 // ancestors, ascending. It must not be modified.
 func (s *Session) Acked() []id.Hash { return s.shared }
 
+// HasAll notes that the other end has got all that we have by another way than this
+// session, or will: it is told of our heads, and is not sent what leads to them. If
+// that was a mistake it asks.
+func (s *Session) HasAll() { s.sent, s.upTo, s.guess = s.g.Heads(), true, false }
+
 // OnlyGives reports whether the other end said that it takes no changes: it is given
 // none.
 func (s *Session) OnlyGives() bool { return s.readOnly }
