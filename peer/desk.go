@@ -380,7 +380,7 @@ func (d *desk) do(e effect) {
 		c := d.conns[e.conn]
 		c.send(&wire.Unavailable{Route: c.route(), Document: d.doc})
 	case waitSpare:
-		d.p.after(sparePatience, func() { d.p.desks.tell(d.doc, waited{conn: e.conn, n: e.n}) })
+		d.p.after(sparePatience, func() { d.p.desks.tell(d.doc, waited(e)) })
 	case sendRefusal:
 		d.p.tally.refused.Add(1)
 		d.conns[e.conn].sendRefusal(d.doc, e.hash, e.err)
