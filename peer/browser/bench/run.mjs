@@ -38,7 +38,7 @@ try {
   const together = await one.evaluate(n => bench.together(n, Math.min(n, 64)), times(4096))
   row("durable operations, 64 at a time", `${together.perSecond.toFixed(0)}/s`)
   const entities = await one.evaluate(n => bench.entities(n), times(1000))
-  row("1,000 entities in one change, with their rows: made / updated", `${ms(entities.create)} / ${ms(entities.update)} ms`)
+  row(`${times(1000).toLocaleString("en")} entities in one change, with their rows: made / updated`, `${ms(entities.create)} / ${ms(entities.update)} ms`)
   const live = await one.evaluate(n => bench.live(n), times(500))
   row("edit to the callback of a live query over 1,000 rows", `p50 ${ms(live.p50)} ms, p99 ${ms(live.p99)} ms`)
   await one.reload()

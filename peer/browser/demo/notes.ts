@@ -46,12 +46,12 @@ export class Notes {
 
   async #carets(): Promise<void> {
     const there = this.presence.others.filter(o => o.state.caret !== undefined)
-    const at_ = await Promise.all(there.map(o => this.w.doc.position(place, o.state.caret!).catch(() => 0)))
+    const places = await Promise.all(there.map(o => this.w.doc.position(place, o.state.caret!).catch(() => 0)))
     const text = this.#field.value
     const words = text.trim() ? text.trim().split(/\s+/).length : 0
     say(at("#notes-said"), there.length ? `${there.map(o => this.w.called(this.w.person(o.state.me))).join(", ")} writing` : words ? `${words} words` : "")
     this.#mirror.style.width = `${this.#field.clientWidth}px`
-    const placed = there.map((o, i) => ({ o, ...this.#place(text, Math.min(at_[i]!, text.length)) }))
+    const placed = there.map((o, i) => ({ o, ...this.#place(text, Math.min(places[i]!, text.length)) }))
     list(at("#carets"), placed, p => p.o.session, p => this.#caret(p.o), (e, p) => {
       e.className = `caret ${this.w.colour(p.o.state.me)}`
       e.style.transform = `translate(${p.x}px, ${p.y}px)`

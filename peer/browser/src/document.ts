@@ -2,6 +2,7 @@ import type { LogEntry, ReceiptData } from "./shared/api.js"
 import type { DocumentId } from "./shared/bytes.js"
 import { encodeCBOR } from "./shared/cbor.js"
 import { pack, type Operation, type Step } from "./shared/operations.js"
+import { mergeSet, type Candidate, type Merged, type MergeFunction, type Rule } from "./merge/merge.js"
 import type { Change, Peer } from "./peer.js"
 import { Presence, type PresenceOptions } from "./presence.js"
 import { Receipt } from "./receipt.js"
@@ -52,6 +53,16 @@ export class Document {
   /** All values that concurrent changes have given a field. The last one is what get returns. */
   conflicts(collection: string, id: string, field: string, ...deeper: Step[]): Promise<{ id: string, value: Plain }[]> {
     return this.#peer.call("conflicts", { id: this.id, path: [collection, id, field, ...deeper] })
+  }
+
+  /** The same with their exact types, operations and times: what {@link mergeSet} chooses from. */
+  candidates(collection: string, id: string, field: string, ...deeper: Step[]): Promise<Candidate[]> {
+    return this.#peer.call("candidates", { id: this.id, path: [collection, id, field, ...deeper] })
+  }
+
+  /** A field as a merge rule reads it: the same at every peer, the native ones too. Nothing is written. */
+  async merged(rule: Rule, collection: string, id: string, field: string, functions?: { [rule: string]: MergeFunction }): Promise<Merged> {
+    return mergeSet(rule, await this.candidates(collection, id, field), functions)
   }
 
   /** A text and the heads that it is of: what {@link Document.apply} takes as at. */

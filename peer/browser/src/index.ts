@@ -15,6 +15,8 @@
 export { open, Peer, type Change, type Options, type Warning } from "./peer.js"
 export { Document, type Plain, type TextAt } from "./document.js"
 export { Receipt } from "./receipt.js"
+export { compareIds, mergeSet, type Candidate, type Merged, type MergeFunction, type Reason, type Rule } from "./merge/merge.js"
+export { compare as compareNodes, type Node } from "./merge/node.js"
 export { Presence, type Other, type PresenceOptions } from "./presence.js"
 export type { Metric, NetworkCondition, RemoteStatus, Row, SQLParam, Status } from "./status.js"
 export {

@@ -75,6 +75,9 @@ test("concurrent values of a field are all there, and a text field edited by two
   for (const p of [one, far]) {
     await expect.poll(() => p.evaluate(async () => (await globalThis.doc.conflicts("notes", "n", "owner")).map(c => c.value).sort())).toEqual(["ada", "ben"])
     expect(await p.evaluate(() => globalThis.peer.query("SELECT _conflict FROM notes"))).toEqual([{ _conflict: 1 }])
+    // A rule of the app's chooses alike at both.
+    expect(await p.evaluate(() => globalThis.doc.merged({ name: "ranked", states: ["ben", "ada"] }, "notes", "n", "owner")))
+      .toMatchObject({ value: { type: "str", value: "ada" }, conflict: true, settled: true, misfits: [] })
   }
 })
 

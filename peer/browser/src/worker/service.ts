@@ -3,6 +3,7 @@ import { errorData, SynclineError } from "../shared/errors.js"
 import { unpack, type Operation, type Step } from "../shared/operations.js"
 import type { Call, FromWorker } from "../shared/protocol.js"
 import { states, type LogEntry, type Progress, type State, type WorkerOptions } from "../shared/api.js"
+import { candidatesAt } from "./candidates.js"
 import type { SQLValue } from "./database.js"
 import type { Base, Engine } from "./engine.js"
 import type { Hub } from "./hub.js"
@@ -112,6 +113,7 @@ export class Service {
       return { text: readAt(r.handle, path) ?? "", heads: r.heads }
     },
     conflicts: ({ id, path }: { id: DocumentId, path: Step[] }) => conflictsAt(this.engine.replica(id).handle, path),
+    candidates: ({ id, path }: { id: DocumentId, path: Step[] }) => candidatesAt(this.engine.replica(id).handle, path),
     heads: ({ id }: { id: DocumentId }) => this.engine.replica(id).heads,
     save: ({ id }: { id: DocumentId }) => this.engine.replica(id).handle.save(),
     cursor: ({ id, path, pos }: { id: DocumentId, path: Step[], pos: number }) => {
