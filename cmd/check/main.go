@@ -1,7 +1,8 @@
 // Command check runs every check of this repository, which is what CI runs too:
 // formatting, vet, staticcheck, layering, all tests under the race detector with
-// stock JavaScript clients, a few seconds of each fuzz target, each benchmark once
-// at a tiny size, and the demo. It installs the Node packages that it needs. It
+// stock JavaScript clients, the browser peer in Chromium, a few seconds of each fuzz
+// target, each benchmark once at a tiny size, and the demo. It installs the Node
+// packages that it needs, and Chromium where it can. It
 // goes on after a failure and ends with a line "N passed, N failed" that counts
 // tests, fuzz targets, benchmarks and steps; the exit code is 1 if any failed.
 //
@@ -38,6 +39,8 @@ type options struct {
 	fuzzTime time.Duration // for each fuzz target
 	timeout  time.Duration // for the tests of one package
 	only     string        // names of steps, with commas; all if empty
+	// noBrowser leaves out the tests that need a browser.
+	noBrowser bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
@@ -47,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	flags.DurationVar(&o.fuzzTime, "fuzztime", 5*time.Second, "how long to run each fuzz target")
 	flags.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long the tests of one package may take")
 	flags.StringVar(&o.only, "only", "", "comma-separated steps to run: "+strings.Join(stepNames(), ", "))
+	flags.BoolVar(&o.noBrowser, "no-browser", false, "leave out the tests that need Chromium")
 	err := setFromEnvironment(flags, os.LookupEnv)
 	if err == nil {
 		err = flags.Parse(args)
@@ -80,7 +84,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 func setFromEnvironment(flags *flag.FlagSet, lookup func(string) (string, bool)) error {
 	var errs []error
 	flags.VisitAll(func(f *flag.Flag) {
-		name := "SYNCLINE_" + strings.ToUpper(f.Name)
+		name := "SYNCLINE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value, ok := lookup(name); ok {
 			if err := f.Value.Set(value); err != nil {
 				errs = append(errs, fmt.Errorf("%s=%q: %w", name, value, err))
