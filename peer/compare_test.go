@@ -83,7 +83,7 @@ func newPair(t *testing.T) *pair {
 		t.Fatalf("%d remotes are dialled", len(dialed))
 	}
 	p.toA.ctx, p.toB.ctx = t.Context(), t.Context()
-	p.atA = p.a.Accept(&p.toB, wire.Remote{PeerID: "b", Metadata: p.b.metadata()})
+	p.atA = p.a.Accept(&p.toB, wire.Remote{PeerID: "b", Metadata: p.b.metadata()}, true)
 	p.atB = dialed[0].Connected(&p.toA, wire.Remote{PeerID: "a", Metadata: p.a.metadata()})
 	p.pump()
 	return p

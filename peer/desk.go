@@ -44,12 +44,13 @@ type desk struct {
 	r       *replica
 	again   *again // of r
 	conns   map[connID]*conn
-	lastRow int64   // rows of this document up to here are in the graph, or our own
-	applied []int64 // rows that are in the core and whose marks could not be taken away
-	held    int     // rows of the journal that are left out
-	broken  error   // why the document could not be opened
-	over    bool    // it ends as soon as nothing waits
-	sent    rowSet  // has a lock of its own
+	lastRow int64       // rows of this document up to here are in the graph, or our own
+	applied []int64     // rows that are in the core and whose marks could not be taken away
+	held    int         // rows of the journal that are left out
+	broken  error       // why the document could not be opened
+	unsaved []saveState // what the store did not take, one for each remote
+	over    bool        // it ends as soon as nothing waits
+	sent    rowSet      // has a lock of its own
 	pace    pace
 
 	compared comparison
@@ -152,6 +153,7 @@ func (d *desk) run() {
 	if d.r == nil && d.broken == nil {
 		if d.broken = d.load(d.p.io); d.broken == nil {
 			d.seatAll()
+			d.settle(d.r.commit(nil, nil))
 		} else {
 			d.log.Error("document not opened", "err", d.broken)
 		}
@@ -199,7 +201,6 @@ func (d *desk) seatAll() {
 	for _, c := range d.p.connections() {
 		d.seat(c)
 	}
-	d.settle(d.r.commit(nil, nil))
 }
 
 // seat enters a connection, unless it is there or does not carry the document.
@@ -236,6 +237,8 @@ func (d *desk) round(ps []parcel) (over bool) {
 		switch in := p.in.(type) {
 		case attach:
 			d.seat(in.c)
+		case look:
+			d.seatAll() // those that came while the document was not known
 		case renew:
 			d.r.take(leave{in.c.id})
 			d.seat(in.c)
@@ -248,7 +251,12 @@ func (d *desk) round(ps []parcel) (over bool) {
 				in.added = len(d.r.intake.Staged()) - before
 				imports = append(imports, in)
 			}
-		case message, unavailable, written, waited, granted, leave, save:
+		case save:
+			for _, e := range d.unsaved {
+				d.saveState(e)
+			}
+			d.r.take(in)
+		case message, unavailable, written, waited, granted, leave:
 			d.r.take(in)
 		}
 	}
@@ -268,7 +276,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 	if d.r.grown { // the document was opened without a change that it refused
 		d.settle(d.r.commit(nil, nil))
 	}
-	idle := d.r.idle()
+	idle := d.r.idle() && len(d.unsaved) == 0
 	d.p.desks.rested(d, idle)
 	return parking && idle
 }
@@ -298,7 +306,9 @@ func (d *desk) store() ([]int64, error) {
 			}
 		}
 		d.applied = nil
-		d.p.learn(d.doc)
+		if d.p.learn(d.doc) {
+			d.seatAll() // those that came while it was not
+		}
 	}
 	d.settle(d.r.commit(rows, err))
 	return rows, err
@@ -399,15 +409,24 @@ func (d *desk) do(e effect) {
 		d.p.keeper.note(d.doc)
 		d.p.moved.ring(d.doc)
 	case saveState:
-		if err := d.p.store.SaveSyncState(d.p.io, d.doc, e.remote, e.state); err != nil {
-			d.log.Warn("sync state not saved", "err", err)
-		}
+		d.saveState(e)
 	case keepEvidence:
 		d.keepEvidence(e.rows)
 	case diverged:
 		d.p.tally.twins.Add(int64(e.twins))
 	case say:
 		d.log.Warn(e.text, "hash", e.hash, "err", e.err)
+	}
+}
+
+// saveState keeps what is shared with a remote. What the store does not take it is
+// given again, a little later: it says what is safe, and the next start asks for it.
+func (d *desk) saveState(e saveState) {
+	d.unsaved = slices.DeleteFunc(slices.Clone(d.unsaved), func(o saveState) bool { return o.remote == e.remote })
+	if err := d.p.store.SaveSyncState(d.p.io, d.doc, e.remote, e.state); err != nil {
+		d.log.Warn("sync state not saved", "err", err)
+		d.unsaved = append(d.unsaved, e)
+		d.p.keeper.note(d.doc)
 	}
 }
 

@@ -22,6 +22,13 @@ type keeper struct {
 
 	mu   sync.Mutex
 	docs map[id.Document]struct{}
+	owed []owed
+}
+
+// owed is who is at the other end of a connection, which the store has not taken.
+type owed struct {
+	url string
+	c   *conn
 }
 
 func newKeeper() keeper {
@@ -33,26 +40,39 @@ func (k *keeper) note(doc id.Document) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.docs[doc] = struct{}{}
+	k.prompt()
+}
+
+// owe says that it is to be kept again who is at the other end of a connection.
+func (k *keeper) owe(url string, c *conn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.owed = append(k.owed, owed{url, c})
+	k.prompt()
+}
+
+func (k *keeper) prompt() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take returns the documents that were noted.
-func (k *keeper) take() []id.Document {
+// take returns what was noted.
+func (k *keeper) take() ([]id.Document, []owed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	docs := slices.SortedFunc(maps.Keys(k.docs), compareDocuments)
+	docs, owes := slices.SortedFunc(maps.Keys(k.docs), compareDocuments), k.owed
 	clear(k.docs)
-	return docs
+	k.owed = nil
+	return docs, owes
 }
 
-// any reports whether documents were noted.
+// any reports whether anything was noted.
 func (k *keeper) any() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.docs) > 0
+	return len(k.docs)+len(k.owed) > 0
 }
 
 // keep runs until the peer closes. The desks that end then keep what they know by
@@ -75,9 +95,15 @@ func (p *Peer) keep() {
 	}
 }
 
-// keepNoted has desks keep what was noted.
+// keepNoted keeps what was noted, or has desks do so.
 func (p *Peer) keepNoted() {
-	for _, doc := range p.keeper.take() {
+	docs, owes := p.keeper.take()
+	for _, o := range owes {
+		if o.c.ctx.Err() == nil { // the next connection tells again
+			p.remember(p.io, o.url, o.c)
+		}
+	}
+	for _, doc := range docs {
 		p.desks.tell(doc, save{})
 	}
 }

@@ -46,13 +46,13 @@ func (o *others) load(ctx context.Context, s Store) error {
 	})
 }
 
-// set notes which data is at a URL. It reports false if that is known.
-func (o *others) set(url, id string) bool {
+// set notes which data is at a URL.
+func (o *others) set(url, id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old, ok := o.byURL[url]
 	if ok && old == id {
-		return false
+		return
 	}
 	if ok {
 		if o.byID[old]--; o.byID[old] == 0 {
@@ -61,7 +61,6 @@ func (o *others) set(url, id string) bool {
 	}
 	o.byURL[url] = id
 	o.byID[id]++
-	return true
 }
 
 // at is the storage id at a URL, "" if none is known.
@@ -86,15 +85,18 @@ func (o *others) known(id string) (peer, ok bool) {
 	return o.peerID[id], o.peerID[id] || o.byID[id] > 0
 }
 
-// met notes a storage id as a peer's. It reports false if that is known.
-func (o *others) met(id string) bool {
+// isPeer reports whether a storage id is known as a peer's.
+func (o *others) isPeer(id string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.peerID[id] {
-		return false
-	}
+	return o.peerID[id]
+}
+
+// met notes a storage id as a peer's.
+func (o *others) met(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.peerID[id] = true
-	return true
 }
 
 // remember notes who is at the other end of a connection. url is "" if it has
@@ -106,15 +108,23 @@ func (p *Peer) remember(ctx context.Context, url string, c *conn) {
 	}
 	p.others.disk.Lock()
 	defer p.others.disk.Unlock()
-	if url != "" && p.others.set(url, id) {
+	// The store first, and what it does not take again a little later: what is read
+	// from it is what counts.
+	if url != "" && p.others.at(url) != id {
 		if err := p.store.SetValue(ctx, keyRemote+url, []byte(id)); err != nil {
 			p.o.Log.Warn("storage id of a remote not kept", "url", url, "err", err)
+			p.keeper.owe(url, c)
+			return
 		}
+		p.others.set(url, id)
 	}
 	// A key of the store has its limit, and the name is the other end's choice.
-	if c.peers && len(id) <= storage.MaxName-len(keyPeer) && p.others.met(id) {
+	if c.peers && len(id) <= storage.MaxName-len(keyPeer) && !p.others.isPeer(id) {
 		if err := p.store.SetValue(ctx, keyPeer+id, nil); err != nil {
 			p.o.Log.Warn("storage id of a peer not kept", "err", err)
+			p.keeper.owe(url, c)
+			return
 		}
+		p.others.met(id)
 	}
 }

@@ -231,14 +231,16 @@ func (p *Peer) StorageID() string { return p.store.StorageID() }
 // Path is the absolute path of the file.
 func (p *Peer) Path() string { return p.store.Path() }
 
-// learn notes that a document is in the store.
-func (p *Peer) learn(doc id.Document) {
+// learn notes that a document is in the store. It reports false if that is known.
+func (p *Peer) learn(doc id.Document) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.known[doc]; !ok {
-		p.known[doc] = struct{}{}
-		p.order = append(p.order, doc)
+	if _, ok := p.known[doc]; ok {
+		return false
 	}
+	p.known[doc] = struct{}{}
+	p.order = append(p.order, doc)
+	return true
 }
 
 func (p *Peer) knows(doc id.Document) bool {

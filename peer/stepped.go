@@ -225,10 +225,11 @@ func (k *SteppedLink) Connected(t Transport, remote wire.Remote) *SteppedConn {
 	return k.conn
 }
 
-// Accept takes a connection that somebody else has made, who may do everything.
-func (s *Stepped) Accept(t Transport, remote wire.Remote) *SteppedConn {
+// Accept takes a connection that somebody else has made, who may do everything; admits
+// says whether it may bring documents that the peer does not have.
+func (s *Stepped) Accept(t Transport, remote wire.Remote, admits bool) *SteppedConn {
 	c := s.makeConn(s.self, remote)
-	c.peers, c.admits = true, true
+	c.peers, c.admits = true, admits
 	c.open(t)
 	c.guard(access.Gate{}, access.Open())
 	s.register(c)

@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"syncline/crdt/chunk"
@@ -200,7 +203,8 @@ func (c *conn) leave(doc id.Document) {
 
 // leaveRooms is the reader's last act.
 func (c *conn) leaveRooms() {
-	for doc := range c.docs {
+	// In one order, so that a simulation's runs can be had again.
+	for _, doc := range slices.SortedFunc(maps.Keys(c.docs), func(a, b id.Document) int { return bytes.Compare(a[:], b[:]) }) {
 		c.leave(doc)
 	}
 }
