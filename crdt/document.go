@@ -21,6 +21,7 @@ type Document struct {
 	actor id.Actor
 	heads []id.Hash
 	maxOp uint64 // the largest operation counter
+	seq   uint64 // of the actor's last change
 	bytes int64  // estimate of C memory
 
 	places *dirty.Index // nil until Touched is asked
@@ -206,6 +207,7 @@ func (d *Document) committed(raw []byte) (*chunk.Change, error) {
 	}
 	d.heads = []id.Hash{c.Hash}
 	d.maxOp = max(d.maxOp, c.MaxOp())
+	d.seq = c.Seq
 	d.bytes += changeBytes + int64(len(raw)) + operationBytes*int64(c.NumOps)
 	d.learn(c)
 	return c, nil
