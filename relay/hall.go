@@ -323,6 +323,9 @@ func (h *hall) do(e effect) {
 	case sendRefusal:
 		h.conns[e.conn].sendRefusal(h.doc, e.hash, e.err)
 	case hangUp:
+		if e.code == wire.CloseOverLimit {
+			m.Rejected[operate.RejectOverLimit].Inc()
+		}
 		h.conns[e.conn].refuse(e.code, e.err)
 	case tellHeads:
 		h.tellHeads(e)

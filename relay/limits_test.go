@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"syncline/crdt/id"
+	"syncline/relay/operate"
 	"syncline/relay/wire"
 )
 
@@ -155,4 +156,28 @@ func TestATextFrameIsRefused(t *testing.T) {
 	if code := c.untilClosed(); code != wire.CloseProtocol {
 		t.Errorf("closed with %s, want %s", code, wire.CloseProtocol)
 	}
+}
+
+// Changes may wait for those they build on, up to a limit; past it the client is
+// sent away, which is counted, and what it has stays with it.
+func TestTooMuchThatWaitsForMore(t *testing.T) {
+	s := serve(t, Options{MaxOrphanBytes: 1000})
+	doc := id.NewDocument()
+	c, r := join(t, s.url, "p"), newReplica(t, doc, "p")
+	for range 50 {
+		r.edit("k")
+	}
+	kept := r.bodies
+	r.bodies = r.bodies[1:]
+	c.send(changesOf(c, r))
+	if code := c.untilClosed(); code != wire.CloseOverLimit {
+		t.Errorf("closed with %s, want %s", code, wire.CloseOverLimit)
+	}
+	if n := s.metrics.Rejected[operate.RejectOverLimit].Load(); n != 1 {
+		t.Errorf("%d rejections are counted, want 1", n)
+	}
+	r.bodies = kept
+	again := join(t, s.url, "p")
+	again.sync(r)
+	again.acked(r)
 }
