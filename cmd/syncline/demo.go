@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,20 +25,31 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	return &cobra.Command{
+	var serve string
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a relay and two peers that edit together, apart, and converge",
-		Args:  cobra.NoArgs,
+		Long: "Play a relay and peers that edit together, apart, and converge, and end.\n\n" +
+			"With --serve, stay instead, with a relay, a page to open in a browser, and a\n" +
+			"native peer that takes part in what is edited there. Runs until it is\n" +
+			"interrupted; what the relay and the native peer kept is then removed.",
+		Example: "  syncline demo\n  syncline demo --serve 127.0.0.1:3030",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := silence(cmd)
 			if err != nil {
 				return err
+			}
+			if serve != "" {
+				return failed(serveDemo(cmd.Context(), serve, cmd.OutOrStdout(), log))
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
 			return failed(runDemo(ctx, cmd.OutOrStdout(), log))
 		},
 	}
+	cmd.Flags().StringVar(&serve, "serve", "", "`address` and port of this machine to serve the page on; port 0 takes a free one (SYNCLINE_SERVE)")
+	return cmd
 }
 
 // demo is a play in which what is shown is what was measured.
@@ -46,7 +58,9 @@ type demo struct {
 	log  *slog.Logger
 	dir  string
 	addr string // of the relay, the same after its restart
-	stop func() error
+	// pages is what the relay shows to browsers; nil: a line of text.
+	pages http.Handler
+	stop  func() error
 }
 
 // runDemo tells what it does on out, and fails if the peers do not converge.
@@ -295,7 +309,7 @@ func (d *demo) startRelay(ctx context.Context) error {
 		return errors.Join(listenError(d.addr, err), store.Close())
 	}
 	d.addr = l.Addr().String()
-	r, err := relay.New(relay.Options{Store: store, Log: d.log})
+	r, err := relay.New(relay.Options{Store: store, Log: d.log, Pages: d.pages})
 	if err != nil {
 		return errors.Join(err, l.Close(), store.Close())
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncline/crdt/graph"
+	"syncline/peer/browser"
 	"syncline/relay"
 	"syncline/relay/operate"
 	"syncline/relay/wire/access"
@@ -36,6 +37,7 @@ type relayFlags struct {
 	listen, data   string
 	access         accessFlags
 	adminTokenOnly bool
+	page           bool
 	o              relay.Options
 }
 
@@ -69,6 +71,7 @@ func relayCommand() *cobra.Command {
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:3030", "address and port to serve on; port 0 takes a free one (SYNCLINE_LISTEN)")
 	fl.StringVar(&f.data, "data", "syncline-data", "directory for what the relay keeps; made if it is not there (SYNCLINE_DATA)")
 	f.access.add(fl)
+	fl.BoolVar(&f.page, "page", true, "serve the demo page to browsers at /; its files hold no data (SYNCLINE_PAGE)")
 	fl.BoolVar(&f.adminTokenOnly, "admin-token-only", false, "ask for a token on the admin pages from this machine too, as behind a proxy (SYNCLINE_ADMIN_TOKEN_ONLY)")
 	fl.Int64Var(&f.o.MaxFrame, "max-frame", 64<<20, "bytes of the largest message taken (SYNCLINE_MAX_FRAME)")
 	fl.IntVar(&f.o.MaxQueue, "max-queue", 64<<20, "bytes that may wait for a slow reader before it is closed (SYNCLINE_MAX_QUEUE)")
@@ -123,6 +126,12 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	o := f.o
 	o.Store, o.Log, o.Version, o.Access, o.Audience = store, log, version(), verifier, f.access.audience
 	o.Admin.TokenOnly = f.adminTokenOnly
+	if f.page {
+		if o.Pages, err = browser.Handler(); err != nil {
+			l.Close()
+			return err
+		}
+	}
 	r, err := relay.New(o)
 	if err != nil {
 		l.Close()
