@@ -1,7 +1,7 @@
 // Measures the peer in a real Chromium, with the real relay and a native peer, and prints a table.
 // SYNCLINE_BENCH=tiny makes each as small as it goes, to see that it runs.
 import { gzipSync } from "node:zlib"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { openPage, Profile } from "../test/browser.ts"
 import { NativePeer, Relay } from "../test/program.ts"
@@ -89,7 +89,7 @@ try {
   row("edit to seen by a native peer and back as its acknowledgement", `p50 ${ms(both.p50)} ms, p99 ${ms(both.p99)} ms`)
 
   console.log("\n| file | bytes | gzip |\n|---|---|---|")
-  for (const f of ["index.js", "worker.js", "core.js", "automerge.wasm", "sqlite3.wasm", "text.js", "repo.js", "react.js", "offline.js", "service-worker.js"]) {
+  for (const f of readdirSync(join(root, "lib")).filter(f => /\.(js|wasm)$/.test(f)).sort()) {
     const bytes = readFileSync(join(root, "lib", f))
     console.log(`| ${f} | ${bytes.length.toLocaleString("en")} | ${gzipSync(bytes, { level: 9 }).length.toLocaleString("en")} |`)
   }

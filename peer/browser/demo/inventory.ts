@@ -1,20 +1,16 @@
-import { Counter, create, Float, increment, remove, Scalar, set } from "../src/index.ts"
+import { Counter, create, Float, increment, mergeSet, remove, Scalar, set } from "../src/index.ts"
 import { bindText } from "../src/text.ts"
 import { at, h, icon, list, mark, say } from "./dom.ts"
-import { meaning, merge, stages, type Candidate, type Rule } from "./rules.ts"
+import { contested, money, rules, show, stages, type Contested } from "./rules.ts"
 import { freshId, type Workspace } from "./workspace.ts"
 
 /** A row of the inventory. tags is JSON. */
 interface Item { id: string, name: string, count: number, price: number, stage: string, tags: string, conflict: number }
-/** A field that several people have given a value at once. */
-interface Contested { field: string, rule: Rule, set: Candidate[], value: unknown }
-
-const rules: { [field: string]: Rule } = { price: "max", stage: "ranked", tags: "union" }
-const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+type Shown = Item & { contested: Contested[] }
 
 /** Things with numbers, whose concurrent edits are merged by what the fields mean; sets of concurrent values are shown. */
 export class Inventory {
-  #items: (Item & { contested: Contested[] })[] = []
+  #items: Shown[] = []
   #turn = 0
 
   constructor(readonly w: Workspace) {
@@ -34,15 +30,19 @@ export class Inventory {
   /** Joins the sets of concurrent values to the rows. Only the last of several turns is shown. */
   async #read(rows: Item[]): Promise<void> {
     const turn = ++this.#turn
-    const read = await Promise.all(rows.map(async r => ({ ...r, contested: r.conflict ? await this.#contested(r.id) : [] })))
+    const read = await Promise.all(rows.map(async r => ({ ...r, contested: r.conflict ? await this.#contested(r.id).catch(() => []) : [] })))
     if (turn !== this.#turn) return
     this.#items = read
     this.#draw()
   }
 
   async #contested(id: string): Promise<Contested[]> {
-    const sets = await Promise.all(Object.entries(rules).map(async ([field, rule]) => ({ field, rule, set: await this.w.doc.conflicts("inventory", id, field).catch(() => []) as Candidate[] })))
-    return sets.filter(s => s.set.length > 1).map(s => ({ ...s, value: merge(s.rule, s.set) }))
+    const { doc } = this.w
+    const all = await Promise.all(Object.entries(rules).map(async ([field, { rule }]) => {
+      const set = await doc.candidates("inventory", id, field)
+      return set.length > 1 ? contested(field, set, mergeSet(rule, set)) : undefined
+    }))
+    return all.filter(c => c !== undefined)
   }
 
   #draw(): void {
@@ -51,7 +51,7 @@ export class Inventory {
     mark(box, "data-empty", this.#items.length === 0 ? "Nothing in stock. Add the first item above." : false)
   }
 
-  #item(id: string): Item | undefined { return this.#items.find(i => i.id === id) }
+  #item(id: string): Shown | undefined { return this.#items.find(i => i.id === id) }
 
   #make(id: string): HTMLElement {
     const { w } = this
@@ -75,11 +75,11 @@ export class Inventory {
       h("div", { class: "sets" }))
   }
 
-  #update(e: HTMLElement, i: Item & { contested: Contested[] }): void {
+  #update(e: HTMLElement, i: Shown): void {
     const value = (field: keyof Item): unknown => i.contested.find(c => c.field === field)?.value ?? i[field]
     const name = at<HTMLInputElement>(".name", e), price = at<HTMLInputElement>(".price", e)
     if (document.activeElement !== name) name.value = i.name
-    if (document.activeElement !== price) price.value = money.format(Number(value("price")))
+    if (document.activeElement !== price) price.value = money(Number(value("price")))
     at<HTMLSelectElement>(".stage", e).value = String(value("stage"))
     say(at("output", e), String(i.count))
     const tags = tagsOf(value("tags"))
@@ -91,20 +91,18 @@ export class Inventory {
 
   /** The set of concurrent values of one field: who wrote which, what the rule makes of it, and a way to settle it. */
   #set(box: HTMLElement, id: string, c: Contested): void {
-    const shown = JSON.stringify([c, c.set.map(v => this.w.author(actorOf(v).slice(0, 16))?.name)])
+    const people = c.set.map(v => this.w.author(v.author))
+    const shown = JSON.stringify([c, people.map(p => [p?.name, this.w.colour(p?.id)])])
     if (box.dataset.shown === shown) return
     box.dataset.shown = shown
-    const candidates = c.set.map(v => {
-      const p = this.w.author(actorOf(v).slice(0, 16))
-      const chosen = c.rule !== "union" && JSON.stringify(v.value) === JSON.stringify(c.value)
-      return h("span", { class: "candidate", "data-chosen": chosen, title: chosen ? "The rule chooses this one" : "Kept beside the chosen one" }, h("i", { class: `dot ${this.w.colour(p?.id)}` }), `${show(v.value)} `, h("small", {}, this.w.called(p)))
-    })
+    const candidates = c.set.map((v, i) => h("span", { class: "candidate", "data-chosen": v.chosen, title: v.chosen ? "The rule chooses this one" : "Kept beside the others" },
+      h("i", { class: `dot ${this.w.colour(people[i]?.id)}` }), `${v.shown} `, h("small", {}, this.w.called(people[i]))))
     const settle = h("button", { class: "plain", onclick: () => void this.w.do(set("inventory", id, c.field, writable(c))) }, "Settle")
-    box.replaceChildren(h("span", { class: "what" }, `${c.field}: ${c.set.length} at once, ${meaning[c.rule]}`), ...candidates, h("span", { class: "chosen" }, "→ ", show(c.value)), settle)
+    box.replaceChildren(h("span", { class: "what" }, `${c.field}: ${c.set.length} at once, ${c.meaning}`), ...candidates, h("span", { class: "chosen" }, "→ ", show(c.value)), settle)
   }
 
   #price(id: string, field: HTMLInputElement): void {
-    const v = Number(field.value.replace(",", "."))
+    const v = Number(field.value.replaceAll(/\s/g, "").replace(",", "."))
     if (field.value.trim() !== "" && Number.isFinite(v) && v >= 0) void this.w.do(set("inventory", id, "price", new Float(Math.round(v * 100) / 100)))
     this.#draw()
   }
@@ -112,26 +110,26 @@ export class Inventory {
   #tag(id: string, field: HTMLInputElement): void {
     const tag = field.value.trim().toLowerCase()
     field.value = ""
-    const i = this.#item(id) as (Item & { contested: Contested[] }) | undefined
+    const i = this.#item(id)
     if (!tag || !i) return
-    const tags = tagsOf(i.contested.find(c => c.field === "tags")?.value ?? i.tags)
+    const tags = tagsNow(i)
     // Replaced as a whole: the union rule joins lists that were replaced at once.
     if (!tags.includes(tag)) void this.w.do(set("inventory", id, "tags", [...tags, tag].map(t => new Scalar(t))))
   }
 
   #untag(id: string, tag: string): void {
-    const i = this.#item(id) as (Item & { contested: Contested[] }) | undefined
-    if (i) void this.w.do(set("inventory", id, "tags", tagsOf(i.contested.find(c => c.field === "tags")?.value ?? i.tags).filter(t => t !== tag).map(t => new Scalar(t))))
+    const i = this.#item(id)
+    if (i) void this.w.do(set("inventory", id, "tags", tagsNow(i).filter(t => t !== tag).map(t => new Scalar(t))))
   }
 }
 
-const actorOf = (c: Candidate): string => c.id.split("@")[1] ?? ""
-const show = (v: unknown): string => typeof v === "number" ? money.format(v) : Array.isArray(v) ? v.join(" ") || "none" : String(v)
-
+/** The merged value as it is written, which settles the set. */
 function writable(c: Contested): Float | Scalar | Scalar[] {
-  if (c.rule === "max") return new Float(Number(c.value))
+  if (typeof c.value === "number") return new Float(c.value)
   return Array.isArray(c.value) ? c.value.map(t => new Scalar(String(t))) : new Scalar(String(c.value))
 }
+
+const tagsNow = (i: Shown): string[] => tagsOf(i.contested.find(c => c.field === "tags")?.value ?? i.tags)
 
 /** Tags as SQL gives them, which is JSON, or as a list. */
 function tagsOf(v: unknown): string[] {

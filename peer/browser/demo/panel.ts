@@ -127,7 +127,7 @@ export class Panel {
     const [, verb, collection, id] = steps[0]! as unknown as [string, string, string, string]
     const more = steps.length > 1 ? ` and ${steps.length - 1} more` : ""
     if (collection === "notes") return verb === "create" ? "began the notes" : "wrote in the notes"
-    if (collection === "people") return verb === "create" ? "came" : "said their name"
+    if (collection === "people") return verb === "create" ? "joined" : "gave a name"
     const title = this.#titles.get(`${collection}/${id}`)
     const thing = title ? `“${title.length > 32 ? `${title.slice(0, 31)}…` : title}”` : collection === "todos" ? "a task" : "an item"
     return `${{ create: "added", delete: "removed", increment: "counted", edit: "retitled" }[verb] ?? "changed"} ${thing}${more}`

@@ -1,35 +1,44 @@
-// What concurrent values of a field are read as: the rules max, ranked and union of the Go package crdt/merge, for
-// the kinds of values that the inventory has. The document itself keeps all values until somebody writes again.
-import type { Plain } from "../src/index.ts"
-
-/** A value that a change has given a field; id is `counter@actor`. */
-export interface Candidate { id: string, value: Plain }
-
-export type Rule = "max" | "ranked" | "union"
+// What concurrent values of the inventory's fields are read as. The document keeps all of them until somebody writes
+// again; the rules are the library's, and the native peer's.
+import type { Candidate, Merged, Node, Rule } from "../src/index.ts"
 
 /** From the least to the most. */
 export const stages = ["planned", "ordered", "shipped", "stored"]
 
-/** Chooses from the candidates, which are in the order of their ids; the last one is what a peer without rules reads. */
-export function merge(rule: Rule, set: readonly Candidate[]): Plain {
-  const last = set.at(-1)?.value ?? null
-  switch (rule) {
-    case "max": {
-      const numbers = set.map(c => c.value).filter(v => typeof v === "number" && !Number.isNaN(v)) as number[]
-      return numbers.length > 0 ? Math.max(...numbers) : last
-    }
-    case "ranked": {
-      const rank = (v: Plain): number => typeof v === "string" ? stages.indexOf(v) : -1
-      const known = set.map(c => c.value).filter(v => rank(v) >= 0)
-      return known.length > 0 ? known.reduce((a, b) => rank(b) >= rank(a) ? b : a) : last
-    }
-    case "union": {
-      const lists = set.map(c => c.value).filter(Array.isArray) as string[][]
-      const own = lists.at(-1) ?? []
-      return [...own, ...[...new Set(lists.flat())].filter(v => !own.includes(v)).sort()]
-    }
+/** A rule, and what it means to people. */
+export const rules: { [field: string]: { rule: Rule, meaning: string } } = {
+  price: { rule: { name: "max" }, meaning: "the largest wins" },
+  stage: { rule: { name: "ranked", states: stages }, meaning: "the furthest wins" },
+  tags: { rule: { name: "union" }, meaning: "all are kept" },
+}
+
+/** A field that concurrent changes have given several values. */
+export interface Contested {
+  field: string
+  meaning: string
+  set: { author: string, shown: string, chosen: boolean }[]
+  /** What the rule makes of them. */
+  value: unknown
+}
+
+export function contested(field: string, set: readonly Candidate[], merged: Merged): Contested {
+  return {
+    field, meaning: rules[field]!.meaning, value: plain(merged.value),
+    // Of an operation's id, `counter@actor`, the first half of the actor is the device.
+    set: set.map(c => ({ author: (c.id.split("@")[1] ?? "").slice(0, 16), shown: show(plain(c.value)), chosen: merged.from.length < set.length && merged.from.includes(c.id) })),
   }
 }
 
-/** In words, for people. */
-export const meaning: { [r in Rule]: string } = { max: "the largest wins", ranked: "the furthest wins", union: "all are kept" }
+/** The value without its exact type; no field of the inventory is a map. */
+function plain(n: Node): unknown {
+  switch (n.type) {
+    case "list": return n.value.map(plain)
+    case "int": case "uint": case "counter": return Number(n.value)
+    case "f64": case "text": case "str": case "boolean": return n.value
+  }
+  return null
+}
+
+const decimals = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+export const money = (n: number): string => decimals.format(n).replaceAll(",", "\u202f")
+export const show = (v: unknown): string => typeof v === "number" ? money(v) : Array.isArray(v) ? v.join(" ") || "none" : String(v ?? "nothing")

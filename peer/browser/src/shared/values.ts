@@ -111,6 +111,7 @@ export function entriesJSON(entries: [string, Value][]): string {
 
 /** Orders keys by their UTF-8 bytes, as Go does. */
 export function compareKeys(a: string, b: string): number {
+  if (a === b) return 0
   const x = [...a], y = [...b]
   for (let i = 0; i < x.length && i < y.length; i++) {
     const d = x[i]!.codePointAt(0)! - y[i]!.codePointAt(0)!

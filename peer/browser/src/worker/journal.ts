@@ -21,7 +21,7 @@ export interface Seal {
 const noSeal: Seal = { close: (_, body) => body, open: (_, body) => body }
 
 /** How much may lie in the journal beside a document's segment before {@link Journal.fold} makes a new one. */
-const foldChanges = 2000
+const foldChanges = 500
 const foldBytes = 1 << 20
 
 /** The append-only journal of changes and its segments. Its methods are called inside of a transaction, but for the reading ones. */
