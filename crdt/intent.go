@@ -13,7 +13,7 @@ const maxIntent = 200
 func (o Operation) intent() string {
 	verb := "edit"
 	switch o.Verb {
-	case VerbCreate, VerbUpdate, VerbDelete, VerbIncrement:
+	case VerbCreate, VerbUpdate, VerbDelete, VerbIncrement, VerbSettle:
 		verb = string(o.Verb)
 	case VerbSet, VerbUnset:
 		verb = string(VerbUpdate)

@@ -3,6 +3,7 @@ package crdt
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"syncline/crdt/id"
 )
@@ -19,6 +20,13 @@ type times struct {
 type start struct {
 	counter uint64
 	time    int64
+}
+
+// TimeOf returns when an operation that the document has was done, as its author
+// says, in whole seconds.
+func (d *Document) TimeOf(op OpID) (time.Time, error) {
+	s, err := d.timeOf(op)
+	return time.Unix(s, 0).UTC(), err
 }
 
 // timeOf returns the time of an operation that the document has.

@@ -84,6 +84,7 @@ type (
 		claim
 		ops  []crdt.Operation
 		plan plan              // says what ops are when their turn has come, unless nil
+		away *retiring         // of a settlement: what to do in place of ops
 		undo *undoNote         // of an undo
 		made storage.Operation // what became of them
 	}

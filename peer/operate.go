@@ -50,7 +50,7 @@ func (d *desk) together(jobs []*doing) {
 			}
 		}
 		now := milliseconds(d.p.o.Now())
-		c, err := doc.Do(now, in.ops...)
+		c, err := in.carryOut(doc, now)
 		if err == nil {
 			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: recordOf(c, in.ops, in.undo)}
 			if err = d.r.stageLocal(c, kept{now, in.made.Record}); err != nil {

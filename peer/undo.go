@@ -205,6 +205,9 @@ func (d *desk) stack() (*stack, error) {
 			d.log.Warn("operation left out", "sequence", o.Row, "err", err)
 			return nil
 		}
+		if r.settles() {
+			return nil // it took away what a rule had passed over, and is nobody's act
+		}
 		s.add(&act{o.Hash, r.undo})
 		return nil
 	})
