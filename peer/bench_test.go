@@ -142,24 +142,8 @@ func BenchmarkManyDocuments(b *testing.B) {
 	r := serveRelay(b)
 	path := filepath.Join(b.TempDir(), "peer.db")
 	p := openPeer(b, path, remotes(testOptions(), r.url))
-	text := strings.Repeat("x", 900)
-	var all sync.WaitGroup
 	begun := time.Now()
-	for range 50 {
-		all.Go(func() {
-			for range documents / 50 {
-				d, err := p.Create(context.Background())
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				if _, err := d.Do(context.Background(), crdt.Create("c", "n", map[string]any{"text": crdt.Scalar(text)})); err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	all.Wait()
+	fill(b, p, documents)
 	creating := time.Since(begun)
 	begun = time.Now()
 	if _, err := p.Sync(context.Background(), SyncOptions{}); err != nil {
@@ -231,4 +215,56 @@ func resident() (int64, error) {
 	}
 	pages, err := strconv.ParseInt(strings.Fields(string(s))[1], 10, 64)
 	return pages * int64(os.Getpagesize()), err
+}
+
+// fill makes documents of one KB each.
+func fill(b *testing.B, p *Peer, documents int) {
+	b.Helper()
+	text := strings.Repeat("x", 900)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			for range documents / 50 {
+				d, err := p.Create(context.Background())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				if _, err := d.Do(context.Background(), crdt.Create("c", "n", map[string]any{"text": crdt.Scalar(text)})); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// BenchmarkStatus measures a reading, which is what a scrape costs, of a peer with
+// 10,000 documents: when a remote has all of them, and when none has any.
+func BenchmarkStatus(b *testing.B) {
+	const documents = 10_000
+	r := serveRelay(b)
+	for _, synced := range []bool{true, false} {
+		name := "nothing acknowledged"
+		if synced {
+			name = "all acknowledged"
+		}
+		b.Run(name, func(b *testing.B) {
+			p := newPeer(b, r.url)
+			fill(b, p, documents)
+			if synced {
+				if _, err := p.Sync(context.Background(), SyncOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			begun := time.Now()
+			readingOf(b, p)
+			b.ReportMetric(float64(time.Since(begun).Milliseconds()), "ms-first")
+			for b.Loop() {
+				if s := readingOf(b, p); (s.Unacknowledged == 0) != synced {
+					b.Fatalf("%d changes are unacknowledged", s.Unacknowledged)
+				}
+			}
+		})
+	}
 }

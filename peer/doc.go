@@ -29,12 +29,44 @@
 // decided by the rule of package graph; the document is made again from those
 // that stand, and what this device did in the others is issued again (again.go).
 //
+// # What to use when
+//
+//   - Open, then Run in a goroutine of its own, for a program that stays: remotes of
+//     Options and of Connect are kept connected until Run's context ends. Close last;
+//     it ends all the rest. Sync without Run, for one that comes and goes: it connects
+//     once, and returns when nothing is left to send or to receive.
+//   - Create for a new document, OpenDocument for one of this store, Fetch for one whose
+//     id came from somebody else: it is asked for on each connection, and is empty until
+//     it comes. None of these waits for a network.
+//   - Document.Do for edits, several at once if they belong together: they are one
+//     change. Receipt.Wait only where something outside depends on an edit.
+//   - Document.Changed, Watch and Peer.Live to follow what changes; StatusChanged and
+//     Status to show people how things stand; Outbox, Retry and Drop to mend it.
+//
+// Durations are time.Duration, times are of the clock in Options.Now, sizes are bytes
+// unless a name says otherwise, and text positions are code points. Errors that callers
+// branch on are variables of this package and of crdt and storage; those of remotes are
+// a *Fault. A context that ends ends the wait, not what was taken up: an edit that was
+// stored is stored.
+//
+// # Being dialled
+//
+// Listen lets other peers and stock clients connect as to a relay, so that two peers
+// need none. Without access control only programs on this machine may; ListenOptions
+// says who else. With access tokens (package relay/wire/access) each connection reads
+// and writes what its token grants: what it may not read looks like what is not there,
+// and of what it may only read its changes are declined by one notice and stay with it,
+// while those of others go on coming. A grant ends with its token, or is replaced on the
+// connection. Two peers that dial each other have two connections, of which one is
+// spare: a change goes over one of them.
+//
 // # Is my change safe?
 //
 // Do returns a Receipt. Its Progress says how far the change has come: Local (on the
 // disk here), Sent, Acknowledged (on the disk at a remote, and at which) or Seen (a
 // peer has it). Receipt.Wait waits for one of these, across lost connections; after a
-// restart Peer.Receipt has it again by its Sequence.
+// restart Peer.Receipt has it again by its Sequence. All but Sent are in the store: what
+// was sent and not acknowledged when the process ended is Local again, which it may be.
 //
 //	r, err := doc.Do(ctx, crdt.Delete("items", "milk"))
 //	err = r.Wait(ctx, peer.Acknowledged, "wss://relay.example")

@@ -131,8 +131,12 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 	for _, r := range s.Remotes {
 		remotes[r.StorageID] = true
 	}
+	all, err := p.takeCensus(ctx)
+	if err != nil {
+		return s, err
+	}
 	for _, info := range infos {
-		d, err := p.documentStatus(ctx, info, remotes)
+		d, err := p.documentStatus(ctx, info, remotes, all)
 		if err != nil {
 			return s, err
 		}
@@ -204,12 +208,15 @@ func (c *conn) traffic() Traffic {
 	return Traffic{c.count.socket.BytesIn.Load(), c.count.socket.BytesOut.Load(), c.count.changesIn.Load(), c.count.changesOut.Load()}
 }
 
-func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string]bool) (DocumentStatus, error) {
+func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string]bool, all *census) (DocumentStatus, error) {
 	d := DocumentStatus{Info: info}
-	err := p.store.Quarantined(ctx, info.ID, func(e storage.Evidence) error {
-		d.Quarantined = append(d.Quarantined, QuarantinedChange{Hash: e.Hash, Reason: e.Reason, Time: e.Time})
-		return nil
-	})
+	var err error
+	if !all.clean(info.ID) {
+		err = p.store.Quarantined(ctx, info.ID, func(e storage.Evidence) error {
+			d.Quarantined = append(d.Quarantined, QuarantinedChange{Hash: e.Hash, Reason: e.Reason, Time: e.Time})
+			return nil
+		})
+	}
 	if err != nil {
 		return d, err
 	}
@@ -218,11 +225,14 @@ func (p *Peer) documentStatus(ctx context.Context, info Info, remotes map[string
 			return d, err
 		}
 	}
-	if d.Pending, err = p.lacks(ctx, info, remotes); err != nil {
+	if d.Pending, err = p.lacks(ctx, info, remotes, all); err != nil {
 		return d, err
 	}
 	if len(d.Pending) < len(remotes) {
 		return d, nil // somebody has all of it
+	}
+	if all.unmet(d.ID) && p.desks.get(d.ID) == nil {
+		return d, p.unacknowledgedAll(ctx, &d)
 	}
 	return d, p.unacknowledged(ctx, &d)
 }
@@ -265,13 +275,13 @@ func (p *Peer) unacknowledged(ctx context.Context, d *DocumentStatus) error {
 
 // lacks counts the changes of a document that remotes are not known to have, by
 // their storage ids. It reads the graph only if there may be any.
-func (p *Peer) lacks(ctx context.Context, info Info, remotes map[string]bool) (pending map[string]int, err error) {
+func (p *Peer) lacks(ctx context.Context, info Info, remotes map[string]bool, all *census) (pending map[string]int, err error) {
 	if info.Changes == 0 {
 		return nil, nil
 	}
 	lacking := map[string][]id.Hash{} // what is shared
 	for remote := range remotes {
-		shared, err := p.shared(ctx, info.ID, remote)
+		shared, err := p.shared(ctx, info.ID, remote, all)
 		if err != nil {
 			return nil, err
 		}
@@ -281,6 +291,13 @@ func (p *Peer) lacks(ctx context.Context, info Info, remotes map[string]bool) (p
 	}
 	if len(lacking) == 0 {
 		return nil, nil
+	}
+	if all.unmet(info.ID) && p.desks.get(info.ID) == nil {
+		pending = make(map[string]int, len(lacking))
+		for remote := range lacking {
+			pending[remote] = int(info.Changes)
+		}
+		return pending, nil
 	}
 	err = p.ask(ctx, info.ID, func(desk *desk) error {
 		for remote, shared := range lacking {
@@ -319,11 +336,11 @@ func (p *Peer) twinStatus(ctx context.Context, d *DocumentStatus) error {
 
 // shared is what a remote was known to have of a document when that was last
 // saved.
-func (p *Peer) shared(ctx context.Context, doc id.Document, remote string) ([]id.Hash, error) {
+func (p *Peer) shared(ctx context.Context, doc id.Document, remote string, all *census) ([]id.Hash, error) {
 	if remote == "" {
 		return nil, nil
 	}
-	state, err := p.store.SyncState(ctx, doc, remote)
+	state, err := p.syncState(ctx, all, doc, remote)
 	if err != nil || state == nil {
 		return nil, err
 	}

@@ -198,9 +198,13 @@ func (p *Peer) pending(ctx context.Context, url string, fn func(doc id.Document,
 	if err != nil {
 		return err
 	}
+	all, err := p.takeCensus(ctx)
+	if err != nil {
+		return err
+	}
 	remote := p.others.at(url)
 	for _, info := range infos {
-		lacks, err := p.lacks(ctx, info, map[string]bool{remote: true})
+		lacks, err := p.lacks(ctx, info, map[string]bool{remote: true}, all)
 		if err != nil {
 			return err
 		}
