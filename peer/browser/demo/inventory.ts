@@ -10,13 +10,14 @@ type Shown = Item & { contested: Contested[] }
 
 /** Things with numbers, whose concurrent edits are merged by what the fields mean; sets of concurrent values are shown. */
 export class Inventory {
+  #rows: Item[] = []
   #items: Shown[] = []
   #turn = 0
 
   constructor(readonly w: Workspace) {
-    w.peer.live<Item & { [k: string]: string | number }>("SELECT _id AS id, name, count, price, stage, tags, _conflict AS conflict FROM inventory ORDER BY name, _id", [], rows => void this.#read(rows))
+    w.peer.live<Item & { [k: string]: string | number }>("SELECT _id AS id, name, count, price, stage, tags, _conflict AS conflict FROM inventory ORDER BY name, _id", [], rows => { this.#rows = rows; void this.#read() })
     // A set may grow while the row stays as it is.
-    w.doc.onChange(c => { if (c.entities["inventory"]) void this.#read(this.#items) })
+    w.doc.onChange(c => { if (c.entities["inventory"]) void this.#read() })
     w.onPeople.add(() => this.#draw())
     at("#add-item").addEventListener("submit", e => {
       e.preventDefault()
@@ -28,9 +29,9 @@ export class Inventory {
   }
 
   /** Joins the sets of concurrent values to the rows. Only the last of several turns is shown. */
-  async #read(rows: Item[]): Promise<void> {
+  async #read(): Promise<void> {
     const turn = ++this.#turn
-    const read = await Promise.all(rows.map(async r => ({ ...r, contested: r.conflict ? await this.#contested(r.id).catch(() => []) : [] })))
+    const read = await Promise.all(this.#rows.map(async r => ({ ...r, contested: r.conflict ? await this.#contested(r.id).catch(() => []) : [] })))
     if (turn !== this.#turn) return
     this.#items = read
     this.#draw()

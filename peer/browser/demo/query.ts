@@ -44,7 +44,7 @@ export class Query {
     this.#stop?.()
     this.#stop = undefined
     if (!sql) return this.#fail("Write a query, or choose a filter.")
-    this.#stop = this.w.peer.live(sql, [], rows => this.#rows(rows), e => this.#fail(e.message))
+    this.#stop = this.w.peer.live(sql, [], rows => this.#rows(rows), e => this.#fail(e.message.replace(/^SQLITE_\w+: sqlite3 result code \d+: /, "")))
   }
 
   #fail(message: string): void {

@@ -222,6 +222,7 @@ export class Peer {
 /** Opens a store of this origin, or joins the tab that has it open. */
 export async function open(options: Options): Promise<Peer> {
   if (!/^[\w-]{1,64}$/.test(options.name)) throw new SynclineError("invalid", `${options.name} is no name for a store: use letters, digits, - and _`)
+  if (!globalThis.isSecureContext || !navigator.locks) throw new SynclineError("invalid", "this page may not use what a store needs: serve it over https, or from localhost")
   const base = new URL(options.assets ?? ".", import.meta.url)
   const tab = crypto.randomUUID()
   const forWorker: WorkerOptions = {

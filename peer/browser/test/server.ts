@@ -15,6 +15,8 @@ export class PageServer {
   /** Requests fail as if the server were gone. */
   down = false
   isolated = false
+  /** The worker finds a browser that gives it no files, as old ones and some private windows do. */
+  withoutFiles = false
 
   private constructor() {
     this.#server = createServer((request, response) => void this.#answer(request.url ?? "/", response))
@@ -47,7 +49,9 @@ export class PageServer {
     try {
       if (!file) throw new Error("no such file")
       const body = await readFile(file)
-      response.setHeader("content-type", types[extname(file)] ?? "application/octet-stream").end(body)
+      response.setHeader("content-type", types[extname(file)] ?? "application/octet-stream")
+      if (this.withoutFiles && path === "/lib/worker.js") response.write("delete FileSystemFileHandle.prototype.createSyncAccessHandle;")
+      response.end(body)
     } catch {
       response.writeHead(404).end("not found")
     }

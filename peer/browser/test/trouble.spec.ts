@@ -27,10 +27,11 @@ test("wiping leaves nothing in the profile's files", async ({ profile, pages }) 
 })
 
 test("without a file system it works in memory, and says so", async ({ profile, pages, relay }) => {
+  pages.server.withoutFiles = true
   const page = await pages.open(await profile.launch())
   const told = await page.evaluate(async url => {
     const warnings: string[] = []
-    const peer = globalThis.peer = await globalThis.syncline.open({ name: "test", memory: true, remotes: [{ url }], onWarning: w => warnings.push(`${w.kind}: ${w.message}`) })
+    const peer = globalThis.peer = await globalThis.syncline.open({ name: "test", remotes: [{ url }], onWarning: w => warnings.push(`${w.kind}: ${w.message}`) })
     globalThis.doc = await peer.create()
     const r = await globalThis.doc.apply(globalThis.syncline.create("items", "x", { n: 1 }))
     await r.wait("acknowledged")

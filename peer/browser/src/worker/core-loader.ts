@@ -8,13 +8,10 @@ export async function loadCore(base: string): Promise<Core> {
   // A module is evaluated once for each address, and so is the memory in it made.
   const address = new URL("core.js", base)
   if (loads++ > 0) address.searchParams.set("again", String(loads))
-  const [{ core }, module] = await Promise.all([import(address.href) as Promise<{ core: Core }>, loadCore.compile(base)])
+  const [{ core }, module] = await Promise.all([import(address.href) as Promise<{ core: Core }>, compiled ??= compile(new URL("automerge.wasm", base))])
   await core.initializeWasm(module as never)
   return core
 }
-
-/** Compiles the core ahead of its use. */
-loadCore.compile = (base: string): Promise<WebAssembly.Module> => compiled ??= compile(new URL("automerge.wasm", base))
 
 async function compile(url: URL): Promise<WebAssembly.Module> {
   const answer = await fetch(url)

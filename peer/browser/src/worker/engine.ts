@@ -54,7 +54,7 @@ export class Engine {
   #recovering: Promise<void> | undefined
   listener: Listener = { committed() {}, restarted() {}, refused() {} }
 
-  private constructor(readonly store: Store, private core: Core, private readonly base: string, readonly now: () => number) {
+  constructor(readonly store: Store, private core: Core, private readonly base: string, readonly now: () => number = Date.now) {
     this.journal = new Journal(store.db)
     const secret = this.journal.meta("device-secret")
     this.#secret = secret instanceof Uint8Array ? secret : randomBytes(32)
@@ -63,10 +63,6 @@ export class Engine {
       this.journal.setMeta("storage-id", crypto.randomUUID())
     })
     this.#bell.port1.onmessage = () => void this.#drain()
-  }
-
-  static async open(store: Store, base: string, core: Core, now: () => number = Date.now): Promise<Engine> {
-    return new Engine(store, core, base, now)
   }
 
   get db() { return this.store.db }

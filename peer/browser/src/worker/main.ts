@@ -1,6 +1,7 @@
 import { errorData } from "../shared/errors.js"
 import { allChannel, ownerChannel, tabChannel, type Between, type FromWorker, type ToWorker } from "../shared/protocol.js"
 import type { WorkerOptions } from "../shared/api.js"
+import type { Core } from "./core.js"
 import { loadCore } from "./core-loader.js"
 import { elect, holder, tabLock, watch } from "./election.js"
 import { loadSQLite } from "./pool.js"
@@ -24,6 +25,8 @@ class TabWorker {
   #pongs = new Map<number, () => void>()
   #pings = 0
   #waiting = new AbortController()
+  /** Loaded while we wait; the owner's, when our turn has come. */
+  #core: Promise<Core> | undefined
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -41,9 +44,15 @@ class TabWorker {
     await new Promise<void>(ready => void navigator.locks.request(tabLock(name, tab), () => { ready(); return new Promise(() => {}) }))
     this.#clientId = (await navigator.locks.query()).held?.find(l => l.name === tabLock(name, tab))?.clientId
     this.#toOwner.postMessage({ kind: "hello", tab } satisfies Between)
-    void loadSQLite()
+    this.#prepare()
     void this.#candidate(false)
     void watch(timeout => this.#ping(timeout), () => void this.#steal(), () => this.#stopped || this.#elected, this.#options.patience)
+  }
+
+  #prepare(): void {
+    void loadSQLite()
+    this.#core ??= loadCore(this.#options.base)
+    this.#core.catch(() => { this.#core = undefined }) // tried again when it is needed
   }
 
   async #candidate(steal: boolean): Promise<void> {
@@ -69,7 +78,10 @@ class TabWorker {
     if (this.#stopped) return
     this.#elected = true
     try {
-      const owner = await Owner.open(this.#options, stolen, {
+      this.#prepare()
+      const core = this.#core!
+      this.#core = undefined
+      const owner = await Owner.open(this.#options, stolen, core, {
         held: async () => await holder(this.#options.name) === this.#clientId,
         lost: () => this.#lost(),
         send: (tab, m) => this.#send(tab, m),
@@ -191,8 +203,6 @@ onmessage = e => {
   if (m.kind === "start") {
     worker = new TabWorker(m.options)
     void worker.run()
-    // Compiled now, it is there when this tab's turn comes.
-    void loadCore.compile(m.options.base)
   } else {
     worker?.receive(m)
   }

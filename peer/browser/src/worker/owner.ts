@@ -1,5 +1,5 @@
 import type { WorkerOptions } from "../shared/api.js"
-import { loadCore } from "./core-loader.js"
+import type { Core } from "./core.js"
 import { Engine } from "./engine.js"
 import { Hub } from "./hub.js"
 import { Lease } from "./lease.js"
@@ -35,9 +35,9 @@ export class Owner {
     for (const r of options.remotes) this.#hub.connect(r)
   }
 
-  static async open(options: WorkerOptions, stolen: boolean, around: Surroundings): Promise<Owner> {
-    const [store, core] = await Promise.all([openStore(options.name, stolen, options.noOPFS), loadCore(options.base)])
-    return new Owner(await Engine.open(store, options.base, core), options, around)
+  static async open(options: WorkerOptions, stolen: boolean, loading: Promise<Core>, around: Surroundings): Promise<Owner> {
+    const [store, core] = await Promise.all([openStore(options.name, stolen, options.noOPFS), loading])
+    return new Owner(new Engine(store, core, options.base), options, around)
   }
 
   /** Removes all, in this order: sockets, the database, the other tabs' hold on it, the files. */

@@ -58,7 +58,7 @@ export async function openStore(name: string, stolen: boolean, noOPFS = false): 
       return await openPool(sqlite3, name, root, generation)
     } catch (error) {
       if ((error as Error).name !== "NoModificationAllowedError") throw error
-      if (performance.now() < until) await pause(50)
+      if (performance.now() < until) await pause(20)
       else if (!stolen) throw new Error("the store's files are in use by a page that does not hold the store's lock", { cause: error })
       else generation = await takeFrom(root, generation)
     }
