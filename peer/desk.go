@@ -277,6 +277,11 @@ func (d *desk) round(ps []parcel) (over bool) {
 	if d.r.grown { // the document was opened without a change that it refused
 		d.settle(d.r.commit(nil, nil))
 	}
+	if parking {
+		// What the store does not take now would be lost with the desk.
+		d.r.take(save{})
+		d.perform(d.r.effects())
+	}
 	idle := d.r.idle() && len(d.unsaved) == 0
 	d.p.desks.rested(d, idle)
 	return parking && idle
