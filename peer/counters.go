@@ -18,6 +18,8 @@ type Counters struct {
 	CommitFailures          int64 // batches of changes that the store did not take
 	Retries                 map[Class]int64
 	Divergences             map[Divergence]int64
+	SettledByRule           int64     // conflicts, by SettleDeclared
+	SettledByPerson         int64     // by Settle
 	Reconciliation          Histogram // from an operation here until it is durable at another end
 }
 
@@ -59,6 +61,7 @@ var reconciliationBounds = [...]time.Duration{
 type tally struct {
 	changesIn, refused, commitFailures atomic.Int64
 	twins, rows, states                atomic.Int64
+	byRule, byPerson                   atomic.Int64 // conflicts settled
 	buckets                            [len(reconciliationBounds) + 1]atomic.Int64
 	sum                                atomic.Int64
 
@@ -92,6 +95,8 @@ func (n *Counters) add(o Counters) {
 	n.ChangesOut += o.ChangesOut
 	n.ChangesRefused += o.ChangesRefused
 	n.CommitFailures += o.CommitFailures
+	n.SettledByRule += o.SettledByRule
+	n.SettledByPerson += o.SettledByPerson
 	for class, c := range o.Retries {
 		n.Retries[class] += c
 	}
@@ -118,6 +123,7 @@ func (p *Peer) Counters() Counters {
 	}
 	t.mu.Unlock()
 	n.ChangesIn, n.ChangesRefused, n.CommitFailures = t.changesIn.Load(), t.refused.Load(), t.commitFailures.Load()
+	n.SettledByRule, n.SettledByPerson = t.byRule.Load(), t.byPerson.Load()
 	n.Retries = map[Class]int64{}
 	for _, class := range classes {
 		n.Retries[class] = 0

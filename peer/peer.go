@@ -87,6 +87,7 @@ type Peer struct {
 	tablesErr error                  // why they are not kept any more; guarded by tabling
 
 	mismatches mismatches
+	resolving  atomic.Pointer[Resolving] // nil: it settles no conflicts
 
 	watch   sync.Mutex
 	stirred chan struct{} // guarded by watch; nil while nobody waits

@@ -32,6 +32,7 @@ type report struct {
 	Counters Counters
 
 	Mismatches []Mismatch
+	Resolving  *Resolving `json:",omitempty"`
 }
 
 // publish reports until ctx ends, and then takes the report back.
@@ -47,7 +48,7 @@ func (p *Peer) publish(ctx context.Context) {
 	defer beat.Stop()
 	for {
 		changed := p.StatusChanged()
-		b, err := json.Marshal(report{Time: p.o.Now(), Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(), Mismatches: p.mismatches.all()})
+		b, err := json.Marshal(report{Time: p.o.Now(), Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(), Mismatches: p.mismatches.all(), Resolving: p.resolving.Load()})
 		if err == nil {
 			err = p.store.SetPassing(ctx, key, b)
 		}

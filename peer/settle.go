@@ -59,6 +59,7 @@ func (d *Document) Settle(ctx context.Context, c Conflict, to Choice) (Receipt, 
 	if err != nil {
 		return r, fmt.Errorf("settle %s of %s: %w", c.Place(), d.doc, err)
 	}
+	d.p.tally.byPerson.Add(1)
 	return r, nil
 }
 
@@ -172,6 +173,7 @@ func (d *Document) SettleDeclared(ctx context.Context, conflicts []Conflict) (se
 	if r, err = d.submit(ctx, in); err != nil {
 		return nil, r, fmt.Errorf("settle conflicts of %s: %w", d.doc, err)
 	}
+	d.p.tally.byRule.Add(int64(len(settled)))
 	return settled, r, nil
 }
 

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -112,7 +113,7 @@ func TestConflictsAreListedAndSettled(t *testing.T) {
 	if _, _, err := a.SettleDeclared(bounded(t), r.Conflicts); !errors.Is(err, crdt.ErrNoChange) {
 		t.Errorf("settled twice: %v", err)
 	}
-	if got := entityOf(t, b)["state"]; got != crdt.Scalar("paid") {
+	if got := fmt.Sprint(entityOf(t, b)["state"]); got != "paid" {
 		t.Errorf("without rules the state reads %v", got)
 	}
 

@@ -37,7 +37,10 @@ type Status struct {
 	// Mismatches are documents that another end with the same heads reads differently,
 	// the last of each, unless it agrees by now.
 	Mismatches []Mismatch
-	Counters   Counters // since Open, of all that are Running and of this peer
+	// Resolving is how the settling of conflicts stands, nil if none of the peers that are
+	// Running does it.
+	Resolving *Resolving
+	Counters  Counters // since Open, of all that are Running and of this peer
 }
 
 // DocumentStatus is how one document stands.
@@ -111,6 +114,7 @@ func (p *Peer) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		PeerID: p.self, StorageID: p.StorageID(), Path: p.Path(), Open: p.cache.Len(), Memory: p.cache.MemoryBytes(),
 		Remotes: p.remoteStatus(), Clients: p.clientStatus(), Counters: p.Counters(), Mismatches: p.mismatches.all(),
+		Resolving: p.resolving.Load(),
 	}
 	p.mu.Lock()
 	if p.run != nil {
@@ -168,6 +172,9 @@ func (p *Peer) statusElsewhere(ctx context.Context, s *Status) error {
 		s.Clients = append(s.Clients, r.Clients...)
 		s.Mismatches = append(s.Mismatches, r.Mismatches...)
 		s.Counters.add(r.Counters)
+		if r.Resolving != nil {
+			s.Resolving = r.Resolving
+		}
 	}, func(string) {})
 	if err != nil {
 		return err

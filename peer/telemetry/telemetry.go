@@ -18,6 +18,8 @@
 //	syncline_divergences_total{kind}             counter    what should be equal and is not: twin, row, state
 //	syncline_commit_failures_total               counter    batches of changes that the store did not take
 //	syncline_retries_total{class}                counter    what went wrong with remotes, by class of error
+//	syncline_conflicts_settled_total{by}         counter    conflicts settled here: by rule, by person
+//	syncline_unsettled_conflicts                 gauge      conflicts left for a person; of a peer that resolves
 //	syncline_pending_changes                     gauge      changes that no other end is known to have
 //	syncline_oldest_pending_seconds              gauge      age of the first of them that was made here; 0 if none
 //	syncline_undelivered_documents{state}        gauge      documents at remotes: waiting, dead, dropped
@@ -105,6 +107,11 @@ func NewCollector(p *peer.Peer, o Options) prometheus.Collector {
 				emit(float64(n), string(class))
 			}
 		}, "class")
+	c.add("syncline_conflicts_settled_total", "Conflicts that were settled here.", prometheus.CounterValue,
+		func(emit func(float64, ...string), r reading) {
+			emit(float64(r.counters.SettledByRule), "rule")
+			emit(float64(r.counters.SettledByPerson), "person")
+		}, "by")
 	c.gauges()
 	return c
 }
@@ -125,6 +132,12 @@ func (c *collector) gauges() {
 			}
 			if r.err == nil {
 				emit(age.Seconds())
+			}
+		})
+	c.add("syncline_unsettled_conflicts", "Conflicts that are left for a person.", prometheus.GaugeValue,
+		func(emit func(float64, ...string), r reading) {
+			if r.err == nil && r.status.Resolving != nil {
+				emit(float64(r.status.Resolving.Unsettled))
 			}
 		})
 	c.add("syncline_undelivered_documents", "Documents that are not simply delivered to a remote.", prometheus.GaugeValue,

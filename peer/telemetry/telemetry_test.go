@@ -158,6 +158,7 @@ func TestNamesAreTheDocumentedOnes(t *testing.T) {
 		own := slices.Contains([]string{
 			"syncline_retries_total", "syncline_pending_changes", "syncline_oldest_pending_seconds",
 			"syncline_undelivered_documents", "syncline_remotes", "syncline_reconciliation_duration_seconds",
+			"syncline_conflicts_settled_total", "syncline_unsettled_conflicts",
 		}, name)
 		if shared := strings.Contains(string(relay), "`"+name+"`"); shared == own {
 			t.Errorf("%s: shared with the relay: %v", name, shared)
