@@ -1,6 +1,6 @@
 import { create, remove, Scalar, set } from "../src/index.ts"
-import { bindText } from "../src/text.ts"
 import { at, h, icon, list, mark, say } from "./dom.ts"
+import { bindWhileFocused } from "./field.ts"
 import { freshId, type Workspace } from "./workspace.ts"
 
 /** A row of the todos. */
@@ -83,10 +83,8 @@ export class Board {
         h("button", { class: "owner", title: "Take it, or leave it (m)", onclick: act(t => this.#take(t)) }, h("span", { class: "face small" }), h("span", { class: "name" })),
         h("span", { class: "spring" }),
         button("left", "Back", t => this.#step(t, -1)), button("right", "On", t => this.#step(t, 1)), button("x", "Delete", t => this.#remove(t))))
-    let unbind: (() => Promise<void>) | undefined
-    // What others type appears while one types oneself: each letter is an edit of its own.
-    title.addEventListener("focus", () => { unbind ??= bindText(this.w.doc, ["todos", id, "title"], title, e => this.w.onRefused(e.message)) })
-    title.addEventListener("blur", () => { void unbind?.().then(() => { unbind = undefined; this.#draw() }) })
+    // What others type appears while one types oneself.
+    bindWhileFocused(this.w, ["todos", id, "title"], title, () => this.#draw())
     title.addEventListener("keydown", e => { if (e.key === "Enter" || e.key === "Escape") card.focus() })
     card.addEventListener("dragstart", e => {
       if (document.activeElement === title) return e.preventDefault()

@@ -1,6 +1,6 @@
 import { Counter, create, Float, increment, mergeSet, remove, Scalar, set } from "../src/index.ts"
-import { bindText } from "../src/text.ts"
 import { at, h, icon, list, mark, say } from "./dom.ts"
+import { bindWhileFocused } from "./field.ts"
 import { contested, money, rules, show, stages, type Contested } from "./rules.ts"
 import { freshId, type Workspace } from "./workspace.ts"
 
@@ -57,9 +57,7 @@ export class Inventory {
   #make(id: string): HTMLElement {
     const { w } = this
     const name = h("input", { class: "name", "aria-label": "Name", maxlength: 80 })
-    let unbind: (() => Promise<void>) | undefined
-    name.addEventListener("focus", () => { unbind ??= bindText(w.doc, ["inventory", id, "name"], name, e => w.onRefused(e.message)) })
-    name.addEventListener("blur", () => { void unbind?.().then(() => { unbind = undefined; this.#draw() }) })
+    bindWhileFocused(w, ["inventory", id, "name"], name, () => this.#draw())
     const price = h("input", { class: "price", inputmode: "decimal", "aria-label": "Price", onchange: () => this.#price(id, price) })
     const stage = h("select", { class: "stage", "aria-label": "Stage", onchange: () => void w.do(set("inventory", id, "stage", new Scalar(stage.value))) },
       ...stages.map(s => h("option", { value: s }, s)))

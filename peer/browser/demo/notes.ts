@@ -1,6 +1,6 @@
 import type { Other } from "../src/index.ts"
-import { bindText } from "../src/text.ts"
 import { at, h, list, mark, say, settled } from "./dom.ts"
+import { bind } from "./field.ts"
 import type { Here, Presence } from "./here.ts"
 import type { Workspace } from "./workspace.ts"
 
@@ -34,7 +34,7 @@ export class Notes {
     if (this.#bound || !await this.w.doc.entity("notes", "shared") || this.#bound) return
     this.#bound = true
     this.#field.disabled = false
-    bindText(this.w.doc, place, this.#field, e => this.w.onRefused(e.message))
+    bind(this.w, place, this.#field)
   }
 
   async #tell(): Promise<void> {

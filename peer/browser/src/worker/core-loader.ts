@@ -16,8 +16,9 @@ export async function loadCore(base: string): Promise<Core> {
 async function compile(url: URL): Promise<WebAssembly.Module> {
   const answer = await fetch(url)
   if (!answer.ok) throw new Error(`${url.pathname}: the server answers ${answer.status}`)
-  // compileStreaming wants application/wasm, which not every server says.
-  return WebAssembly.compile(await answer.arrayBuffer())
+  // What is compiled while it comes, the browser keeps compiled; but only if the server says what it is.
+  const streams = answer.headers.get("content-type")?.startsWith("application/wasm")
+  return streams ? WebAssembly.compileStreaming(answer) : WebAssembly.compile(await answer.arrayBuffer())
 }
 
 /**
