@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -157,7 +158,7 @@ func (g *guest) answer(ctx context.Context, step string) ([]crdt.Operation, erro
 func (g *guest) count(ctx context.Context) ([]crdt.Operation, error) {
 	notes, err := g.doc.Entity(ctx, "notes", "shared")
 	if err != nil {
-		return nil, err
+		return nil, ignoreMissing(err)
 	}
 	body, _ := notes["body"].(string)
 	title := fmt.Sprintf("Read the notes: %d words now", len(strings.Fields(body)))
@@ -253,9 +254,18 @@ func (g *guest) tell(who, intent string) {
 	g.d.say("  %s  %-14s %s\n", g.clock().Format(time.TimeOnly), printable(cut(who, 14)), printable(cut(intent, 50)))
 }
 
+// title is that of a task, or "" if there is none.
 func (g *guest) title(ctx context.Context, task string) (string, error) {
 	t, err := g.doc.Entity(ctx, "todos", task)
-	return word(t["title"]), err
+	return word(t["title"]), ignoreMissing(err)
+}
+
+// ignoreMissing leaves out that somebody has removed a thing meanwhile.
+func ignoreMissing(err error) error {
+	if errors.Is(err, crdt.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // nameOf is what the one with a device calls himself.

@@ -58,7 +58,7 @@ export class Inventory {
     const { w } = this
     const name = h("input", { class: "name", "aria-label": "Name", maxlength: 80 })
     bindWhileFocused(w, ["inventory", id, "name"], name, () => this.#draw())
-    const price = h("input", { class: "price", inputmode: "decimal", "aria-label": "Price", onchange: () => this.#price(id, price) })
+    const price = h("input", { class: "price", inputmode: "decimal", "aria-label": "Price", onchange: () => this.#price(id, price), onkeydown: (e: KeyboardEvent) => { if (e.key === "Enter") price.blur() } })
     const stage = h("select", { class: "stage", "aria-label": "Stage", onchange: () => void w.do(set("inventory", id, "stage", new Scalar(stage.value))) },
       ...stages.map(s => h("option", { value: s }, s)))
     const tag = h("input", { class: "tag-field", placeholder: "tag", "aria-label": "Add a tag", maxlength: 24, onkeydown: (e: KeyboardEvent) => { if (e.key === "Enter") this.#tag(id, tag) }, onchange: () => this.#tag(id, tag) })

@@ -17,14 +17,14 @@ test("the page opens under its policy, and asks no other host for anything", asy
   expect(said).toEqual([])
 })
 
-test("it works without the opener policy, and isolated from other origins", async ({ demo, proxy, profile, open, said }) => {
+test("it works without the opener policy, and isolated from other origins", async ({ demo, front, profile, open, said }) => {
   const context = await profile.launch()
-  const bare = await proxy.start(demo.url, headers => { delete headers["cross-origin-opener-policy"] })
+  const bare = await front.start(demo.url, headers => { delete headers["cross-origin-opener-policy"] })
   const page = await open(context, bare)
   await expect(link(page)).toHaveText("In sync")
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(false)
-  await proxy.stop()
-  const alone = await proxy.start(demo.url, headers => { headers["cross-origin-embedder-policy"] = "require-corp" })
+  await front.stop()
+  const alone = await front.start(demo.url, headers => { headers["cross-origin-embedder-policy"] = "require-corp" })
   const isolated = await open(context, alone)
   await expect(link(isolated)).toHaveText("In sync")
   await addTask(isolated, "Alone in its process")

@@ -74,7 +74,7 @@ export class Front {
 
 interface Fixtures {
   demo: Demo
-  proxy: Front
+  front: Front
   profile: Profile
   /** A second one. */
   other: Profile
@@ -95,10 +95,10 @@ export const test = base.extend<Fixtures>({
     await use(demo)
     await demo.stop()
   },
-  proxy: async ({}, use) => {
-    const proxy = new Front()
-    await use(proxy)
-    await proxy.stop()
+  front: async ({}, use) => {
+    const front = new Front()
+    await use(front)
+    await front.stop()
   },
   profile: async ({}, use) => profileOf(use),
   other: async ({}, use) => profileOf(use),
