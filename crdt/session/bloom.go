@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"syncline/crdt/id"
 )
@@ -87,6 +88,37 @@ func (b *Bloom) append(to []byte) []byte {
 	to = binary.AppendUvarint(to, uint64(b.bits))
 	to = binary.AppendUvarint(to, uint64(b.probes))
 	return append(to, b.data...)
+}
+
+// filtersOf lists the filters in what an end has that hold something.
+func filtersOf(have []Have) (list []Bloom) {
+	for i := range have {
+		if !have[i].Bloom.Empty() {
+			list = append(list, have[i].Bloom)
+		}
+	}
+	return list
+}
+
+// maxKeptFilter bounds the filters that are kept beyond the answer to their message.
+// Those of some 13,000 changes are as large, which is many to have come about since the
+// two ends last spoke.
+const maxKeptFilter = 16 << 10
+
+// keptFilters copies the filters out of their message, or gives nil if they are large.
+func keptFilters(list []Bloom) (kept []Bloom) {
+	size := 0
+	for i := range list {
+		size += len(list[i].data)
+	}
+	if size > maxKeptFilter {
+		return nil
+	}
+	for _, b := range list {
+		b.data = slices.Clone(b.data)
+		kept = append(kept, b)
+	}
+	return kept
 }
 
 // size is the number of bytes that append writes.

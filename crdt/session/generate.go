@@ -143,8 +143,8 @@ func (s *Session) plan(known []id.Hash) (p plan) {
 		}
 		id.SortHashes(base)
 		rest = s.g.Since(slices.Compact(base))
-		if !s.allKnown && len(rest) > 0 && slices.ContainsFunc(have, func(h Have) bool { return !h.Bloom.Empty() }) {
-			rest = s.unfiltered(rest, have)
+		if len(s.filters) > 0 && len(rest) > 0 {
+			rest = s.unfiltered(rest)
 			p.filter = true
 		}
 	}
@@ -187,7 +187,11 @@ func (s *Session) needed(need []id.Hash, rest []int) (nodes []int) {
 
 // unfiltered drops what the filters hold. What depends on a change that is sent
 // is sent too, whatever the filters say.
-func (s *Session) unfiltered(nodes []int, have []Have) []int {
+//
+// Filters hold beyond the answer to their message: what comes to us from elsewhere
+// while we wait for the changes that lead to heads we do not know may be among what
+// the other end had when it told of them.
+func (s *Session) unfiltered(nodes []int) []int {
 	first := nodes[0]
 	sent := make([]bool, nodes[len(nodes)-1]-first+1)
 	out := nodes[:0]
@@ -200,7 +204,7 @@ func (s *Session) unfiltered(nodes []int, have []Have) []int {
 		}
 		if !hit {
 			h := s.g.Hash(n)
-			hit = !slices.ContainsFunc(have, func(x Have) bool { return x.Bloom.Has(&h) })
+			hit = !slices.ContainsFunc(s.filters, func(b Bloom) bool { return b.Has(&h) })
 		}
 		if hit {
 			sent[n-first] = true
@@ -279,7 +283,9 @@ func (s *Session) settle(p plan, n int) (heads []id.Hash) {
 	case p.offered:
 		s.sent, s.upTo = heads, true
 	}
-	s.ask = nil
+	if s.ask != nil {
+		s.ask, s.filters = nil, keptFilters(s.filters)
+	}
 	return heads
 }
 

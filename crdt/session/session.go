@@ -33,6 +33,7 @@ type Session struct {
 	theirs   []id.Hash // its heads in the last message
 	allKnown bool      // we know all of theirs
 	ask      *ask      // what it asked for and was not answered
+	filters  []Bloom   // of what it has, as it said last; nil once we know all of theirs
 	v2       bool      // it reads V2
 	resets   bool      // it honours SyncReset; an end as new as that reads bundles
 	readOnly bool      // it takes no changes
@@ -87,6 +88,9 @@ func (s *Session) Receive(m *Message) {
 	s.met = true
 	s.theirs, s.allKnown = m.Heads, false
 	s.ask = &ask{need: m.Need, have: m.Have}
+	if len(m.Have) > 0 {
+		s.filters = filtersOf(m.Have)
+	}
 	known := s.refresh()
 	if !s.allKnown {
 		for i := range m.Have {
@@ -97,7 +101,7 @@ func (s *Session) Receive(m *Message) {
 	}
 	if s.lostSomething(m) {
 		s.sent, s.upTo, s.guess, s.more = known, s.allKnown, false, false
-		s.shared = known
+		s.shared, s.filters = known, nil
 	}
 }
 
@@ -116,7 +120,7 @@ func (s *Session) refresh() (known []id.Hash) {
 // share moves the shared heads, given those of theirs that we know.
 func (s *Session) share(known []id.Hash) {
 	if s.allKnown {
-		s.shared = known
+		s.shared, s.filters = known, nil
 		return
 	}
 	if len(known) == 0 || len(s.shared)+len(known) > maxShared {
