@@ -20,6 +20,9 @@ func (p *Peer) SetResolving(r Resolving) {
 	p.stir()
 }
 
+// Resolving is what SetResolving was last called with, nil if it never was.
+func (p *Peer) Resolving() *Resolving { return p.resolving.Load() }
+
 // StoredSince lists the documents that have got changes after a row of the journal, from
 // whatever side and process; zero is before all. through is the row to ask for next.
 // It costs nothing if there are none.

@@ -55,6 +55,7 @@ var layers = []layer{
 	{pkg: "relay/interop"}, // tests alone
 	{pkg: "relay", may: []string{"relay/wire/...", "relay/operate", "storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/intake", "crdt/session"}},
 	{pkg: "peer/telemetry", may: []string{"peer"}},
+	{pkg: "peer/resolve", may: []string{"peer", "relay/wire/access", "crdt/..."}},
 	{pkg: "peer/doctor", may: []string{"storage/...", "crdt/id", "crdt/chunk", "crdt/graph", "crdt/check", "crdt/session"}},
 	{pkg: "peer/...", may: []string{"peer/doctor", "relay/wire/...", "storage/...", "crdt/..."}},
 	{pkg: "bench/js"}, // so that every package's tests may use it
