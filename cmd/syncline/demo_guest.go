@@ -43,6 +43,7 @@ type guest struct {
 	item  string    // of the inventory that somebody else touched last
 	turn  int       // how many things it has done by itself
 	tasks int       // how many it has added
+	told  string    // the last line on the terminal, without its time
 }
 
 // stay takes part until ctx ends.
@@ -247,11 +248,18 @@ func (g *guest) act(ctx context.Context, how string, ops []crdt.Operation) error
 	return nil
 }
 
+// tell says what somebody has done. Of the same several times in a row, as the
+// letters of a text are, the first is told.
 func (g *guest) tell(who, intent string) {
 	if intent == "" {
 		intent = "a change"
 	}
-	g.d.say("  %s  %-14s %s\n", g.clock().Format(time.TimeOnly), printable(cut(who, 14)), printable(cut(intent, 50)))
+	line := fmt.Sprintf("%-14s %s", printable(cut(who, 14)), printable(cut(intent, 50)))
+	if line == g.told {
+		return
+	}
+	g.told = line
+	g.d.say("  %s  %s\n", g.clock().Format(time.TimeOnly), line)
 }
 
 // title is that of a task, or "" if there is none.

@@ -68,7 +68,7 @@ export class Board {
       none.hidden = mine.length > 0
       if (this.#tasks.size > 0) say(none, "Nothing here")
       else if (i > 0) say(none, "")
-      else if (!none.querySelector("button")) none.replaceChildren("No task yet. Press ", h("kbd", {}, "n"), " to add the first one, or ", h("button", { class: "plain", onclick: () => this.onFill() }, "fill the workspace with an example"), ".")
+      else if (!none.querySelector("button")) none.replaceChildren("No task yet. Press ", h("kbd", {}, "n"), " to add the first one.", h("button", { class: "plain", onclick: () => this.onFill() }, "Or fill in an example"))
     }
   }
 

@@ -4,6 +4,9 @@ import { bind } from "./field.ts"
 import type { Here, Presence } from "./here.ts"
 import type { Workspace } from "./workspace.ts"
 
+/** How long a caret says whose it is after it has moved, in ms: then it would only hide what stands there. */
+const named = 2500
+
 const place = ["notes", "shared", "body"] as const
 
 /** The shared text, in a textarea, with the others' carets drawn over it. */
@@ -11,6 +14,8 @@ export class Notes {
   readonly #field = at<HTMLTextAreaElement>("#note")
   /** A copy of the field's text in the same box, invisible: where a character stands in it, it stands in the field. */
   readonly #mirror = h("div", { class: "mirror", "aria-hidden": "true" })
+  /** Where each caret was last, and when it moved there. */
+  readonly #moved = new Map<string, { to: string, at: number }>()
   #bound = false
 
   constructor(readonly w: Workspace, readonly presence: Presence) {
@@ -58,8 +63,18 @@ export class Notes {
       e.style.height = `${p.height}px`
       say(e.firstElementChild!, this.w.person(p.o.state.me)?.name ?? "Somebody")
       mark(e, "data-top", p.y < 24)
+      mark(e, "data-still", this.#still(p.o))
     })
     this.#scroll()
+  }
+
+  /** Reports whether a caret has not moved for a while; if it has, it is looked at again then. */
+  #still(o: Other<Here>): boolean {
+    const last = this.#moved.get(o.session)
+    if (last && last.to === o.state.caret) return performance.now() - last.at >= named
+    this.#moved.set(o.session, { to: o.state.caret!, at: performance.now() })
+    setTimeout(() => this.#draw(), named + 50)
+    return false
   }
 
   #caret(o: Other<Here>): HTMLElement { return h("div", { class: `caret ${this.w.colour(o.state.me)}` }, h("span")) }

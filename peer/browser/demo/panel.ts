@@ -75,12 +75,12 @@ export class Panel {
     const log = await this.w.log(looked).catch(() => undefined)
     if (!log) return
     this.#shares(log)
-    const recent = log.slice(0, listed)
-    list(at("#history"), recent, e => e.hash, e => this.#entry(e), (row, e) => {
+    list(at("#history"), grouped(log).slice(0, listed), e => e.first, e => this.#entry(e), (row, e) => {
       const p = this.w.author(e.device)
       row.querySelector(".dot")!.className = `dot ${this.w.colour(p?.id)}`
       say(row.querySelector("b")!, e.own ? "You" : this.w.called(p))
-      say(row.querySelector("span")!, this.#told(e.intent))
+      say(row.querySelector("span")!, `${this.#told(e.intent)}${e.times > 1 ? `, ${e.times} times` : ""}`)
+      mark(row.querySelector("time")!, "datetime", new Date(e.time).toISOString())
       mark(row, "data-state", e.state ?? false)
       mark(row, "title", `${e.intent || "a change"}\nchange ${e.hash.slice(0, 12)}, actor ${e.actor.slice(0, 12)}${e.state ? `\n${e.state}` : ""}`)
     })
@@ -132,6 +132,20 @@ export class Panel {
     const thing = title ? `“${title.length > 32 ? `${title.slice(0, 31)}…` : title}”` : collection === "todos" ? "a task" : "an item"
     return `${{ create: "added", delete: "removed", increment: "counted", edit: "retitled" }[verb] ?? "changed"} ${thing}${more}`
   }
+}
+
+/** Changes in a row that say the same of themselves, as the letters of a text do, are one line: that of the last, named by the first. */
+function grouped(log: LogEntry[]): (LogEntry & { times: number, first: string })[] {
+  const groups: (LogEntry & { times: number, first: string })[] = []
+  for (const e of log) {
+    const last = groups.at(-1)
+    if (last && last.actor === e.actor && last.intent === e.intent) {
+      last.times++
+      last.first = e.hash
+      if (e.state === "local") last.state = "local"
+    } else groups.push({ ...e, times: 1, first: e.hash })
+  }
+  return groups
 }
 
 const time = (ms: number): string => ms < 1 ? "1 ms" : ms < 1000 ? `${Math.round(ms)} ms` : ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : Number.isFinite(ms) ? `${Math.round(ms / 60_000)} min` : "days"

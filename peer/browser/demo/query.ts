@@ -17,7 +17,7 @@ export class Query {
       { name: "Mine", sql: of(` WHERE owner = '${w.me}'`) },
       { name: "Urgent", sql: of(" WHERE priority = 1") },
       { name: "Open", sql: of(" WHERE state <> 'done'") },
-      { name: "By person", sql: "SELECT p.name AS person, count(*) AS tasks, sum(t.state = 'done') AS done FROM todos t LEFT JOIN people p ON p._id = t.owner GROUP BY 1 ORDER BY 2 DESC" },
+      { name: "By person", sql: "SELECT coalesce(p.name, 'nobody') AS person, count(*) AS tasks, sum(t.state = 'done') AS done FROM todos t LEFT JOIN people p ON p._id = t.owner GROUP BY 1 ORDER BY 2 DESC" },
     ]
     list(at("#filters"), this.#filters, f => f.name, f => h("button", { class: "chip", "aria-pressed": "false", onclick: () => this.#choose(f.sql) }, f.name))
     this.#field.addEventListener("input", settled(250, () => this.#run()))

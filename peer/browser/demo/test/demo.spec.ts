@@ -174,7 +174,7 @@ test("a workspace of one's own begins empty", async ({ demo, profile, open }) =>
   const page = await open(await profile.launch(), new URL("/", demo.url).href)
   await expect(page.locator(".column .empty").first()).toContainText("No task yet")
   await expect(page).toHaveURL(/#\w{20,}$/)
-  await page.getByRole("button", { name: "fill the workspace with an example" }).click()
+  await page.getByRole("button", { name: "Or fill in an example" }).click()
   await expect(page.locator(".card")).toHaveCount(5)
   await expect(page.locator("#note")).toHaveValue(/^Island weekend/)
 })
