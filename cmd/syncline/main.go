@@ -59,6 +59,7 @@ func rootCommand() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	root.AddCommand(
 		backupCommand(),
+		conflictsCommand(),
 		demoCommand(),
 		docCommand(),
 		doctorCommand(),

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncline/peer"
+	"syncline/peer/resolve"
 	"syncline/relay/wire/access"
 )
 
@@ -23,6 +24,7 @@ func peerCommand() *cobra.Command {
 	var f file
 	var to remotes
 	var here peerFlags
+	var settling resolveFlags
 	cmd := &cobra.Command{
 		Use:   "peer --db FILE --to URL… [--listen ADDR]",
 		Short: "Keep a file of documents in sync with relays and peers",
@@ -33,17 +35,20 @@ func peerCommand() *cobra.Command {
 			"With --listen others connect to it as to a relay, without one. On an address that\n" +
 			"others reach they need access tokens (syncline token), or a token that they and\n" +
 			"this peer share, unless --open-access says that everybody may read and write\n" +
-			"everything.",
+			"everything.\n\n" +
+			"With --resolve it settles the conflicts that the rules of --schema decide, once they\n" +
+			"have been at rest, and lists the others for syncline conflicts.",
 		Example: "  syncline peer --db notes.db --to ws://127.0.0.1:3030\n" +
 			"  syncline peer --db notes.db --listen 127.0.0.1:3031\n" +
-			"  syncline peer --db notes.db --listen :3031 --access-keys keys.jwks --audience my-app",
+			"  syncline peer --db notes.db --listen :3031 --access-keys keys.jwks --audience my-app\n" +
+			"  syncline peer --db shop.db --to wss://relay.example --resolve --schema shop.json",
 		Args: operands(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := to.list(nil)
 			if err != nil {
 				return err
 			}
-			if err := here.check(len(list)); err != nil {
+			if err := errors.Join(here.check(len(list), settling.on), settling.check()); err != nil {
 				return err
 			}
 			log, err := logger(cmd, cmd.ErrOrStderr())
@@ -54,9 +59,24 @@ func peerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = f.use(cmd, madeIfNeeded, peer.Options{Remotes: list, Log: log}, func(ctx context.Context, p *peer.Peer) error {
-				return runPeer(ctx, p, here.listen, o, log)
-			})
+			po := peer.Options{Remotes: list, Log: log}
+			var ro resolve.Options
+			if po.Schema, err = schemaOf(settling.schema); err == nil {
+				ro, err = settling.options(log)
+			}
+			if err == nil {
+				err = f.use(cmd, madeIfNeeded, po, func(ctx context.Context, p *peer.Peer) error {
+					ctx, stop := context.WithCancel(ctx)
+					defer stop()
+					wait, err := settling.start(ctx, p, ro, o.Access, stop)
+					if err != nil {
+						return err
+					}
+					err = runPeer(ctx, p, here.listen, o, log)
+					stop()
+					return errors.Join(err, wait())
+				})
+			}
 			if o.Access != nil {
 				err = errors.Join(err, o.Access.Close())
 			}
@@ -69,13 +89,14 @@ func peerCommand() *cobra.Command {
 	fl.StringVar(&here.listen, "listen", "", "`ADDR`ess and port for others to connect to, such as 127.0.0.1:3031; port 0 takes a free one (SYNCLINE_LISTEN)")
 	fl.StringSliceVar(&here.tokens, "listen-token", nil, "`TOKEN` that lets whoever sends it read and write everything; may be repeated (SYNCLINE_LISTEN_TOKEN)")
 	here.access.add(fl)
+	settling.add(fl)
 	return cmd
 }
 
 // check says what does not go together, with so many remotes.
-func (f *peerFlags) check(remotes int) error {
+func (f *peerFlags) check(remotes int, resolves bool) error {
 	switch {
-	case f.listen == "" && remotes == 0:
+	case f.listen == "" && remotes == 0 && !resolves:
 		return errors.New("say whom to sync with: --to URL, or --listen ADDR for others to connect to")
 	case f.access.open && len(f.tokens) > 0:
 		return errors.New("--open-access and --listen-token contradict each other; give one of them")

@@ -55,6 +55,7 @@ type (
 	Value struct {
 		Operation string          `json:"operation"` // 12@a1b2…: what to settle by
 		Time      time.Time       `json:"time"`      // as its author says
+		Device    string          `json:"device"`    // who wrote it: the same in all of a document
 		Value     json.RawMessage `json:"value"`     // in typed JSON, as operations have it
 		Chosen    bool            `json:"chosen"`    // merged is it, or was made of it
 		Misfit    bool            `json:"misfit,omitempty"`
@@ -104,7 +105,8 @@ func detailOf(c peer.Conflict, since time.Time) Detail {
 	d := Detail{Item: itemOf(c, since), Merged: value.AppendTyped(nil, c.Merged), Values: []Value{}}
 	for _, v := range c.Values {
 		d.Values = append(d.Values, Value{
-			Operation: v.Operation.String(), Time: v.Time, Value: value.AppendTyped(nil, v.Value), Chosen: v.Chosen, Misfit: v.Misfit,
+			Operation: v.Operation.String(), Time: v.Time, Device: crdt.Entry{Actor: v.Operation.Actor}.Device(),
+			Value: value.AppendTyped(nil, v.Value), Chosen: v.Chosen, Misfit: v.Misfit,
 		})
 	}
 	return d
