@@ -26,6 +26,7 @@ import (
 
 func demoCommand() *cobra.Command {
 	var serve string
+	var pace time.Duration
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a relay and two peers that edit together, apart, and converge",
@@ -41,7 +42,7 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			if serve != "" {
-				return failed(serveDemo(cmd.Context(), serve, cmd.OutOrStdout(), log))
+				return failed(serveDemo(cmd.Context(), serve, pace, cmd.OutOrStdout(), log))
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
@@ -49,6 +50,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&serve, "serve", "", "`address` and port of this machine to serve the page on; port 0 takes a free one (SYNCLINE_SERVE)")
+	cmd.Flags().DurationVar(&pace, "pace", defaultPace, "with --serve, how often the native peer does something unasked (SYNCLINE_PACE)")
 	return cmd
 }
 

@@ -22,12 +22,12 @@ const (
 	guestID   = "otto"
 )
 
-// How often the guest does something by himself. Each time that nobody else has
-// done anything he waits half as long again, so that a page that is left open
-// does not grow by much.
 const (
-	firstPause = 9 * time.Second
-	mostPause  = 3 * time.Minute
+	// defaultPace is how often the guest does something by himself. Each time that
+	// nobody else has done anything he waits half as long again, up to so many times
+	// as long: a page that is left open does not grow by much.
+	defaultPace = 9 * time.Second
+	slowestPace = 20
 	// thinking is how long he takes to answer.
 	thinking = 1200 * time.Millisecond
 )
@@ -37,6 +37,7 @@ const (
 type guest struct {
 	*client
 	device string // how its changes are known
+	pace   time.Duration
 	clock  func() time.Time
 
 	seen  []id.Hash // what has been told
@@ -51,14 +52,14 @@ func (g *guest) stay(ctx context.Context) (err error) {
 	if g.seen, err = g.doc.Heads(ctx); err != nil {
 		return err
 	}
-	pause := firstPause
+	pause := g.pace
 	var answers []crdt.Operation
 	for {
 		changed := g.doc.Changed()
 		more, err := g.look(ctx)
 		if err == nil && len(more) > 0 {
 			answers = append(answers, more...)
-			pause = firstPause
+			pause = g.pace
 		}
 		wait := pause
 		if len(answers) > 0 {
@@ -73,7 +74,7 @@ func (g *guest) stay(ctx context.Context) (err error) {
 				err = g.act(ctx, "answers", answers)
 				answers = nil
 			default:
-				pause = min(pause*3/2, mostPause)
+				pause = min(pause*3/2, slowestPace*g.pace)
 				err = g.act(ctx, "goes on", g.next(ctx))
 			}
 		case <-ctx.Done():

@@ -26,9 +26,12 @@ meanwhile. What he sees:
 `
 
 // serveDemo serves the page with a relay, and takes part natively, until ctx ends.
-func serveDemo(ctx context.Context, addr string, out io.Writer, log *slog.Logger) (err error) {
+func serveDemo(ctx context.Context, addr string, pace time.Duration, out io.Writer, log *slog.Logger) (err error) {
 	if err := onThisMachine(addr); err != nil {
 		return err
+	}
+	if pace <= 0 {
+		return fmt.Errorf("--pace %s: the native peer cannot do something that often; 1h is nearly never", pace)
 	}
 	pages, err := browser.Handler()
 	if err != nil {
@@ -59,7 +62,7 @@ func serveDemo(ctx context.Context, addr string, out io.Writer, log *slog.Logger
 	otto.online(ctx)
 	defer func() { err = errors.Join(err, otto.offline()) }()
 	d.say(serveBegin, d.addr, otto.doc.ID())
-	g := &guest{client: otto, device: r.Device, clock: time.Now}
+	g := &guest{client: otto, device: r.Device, pace: pace, clock: time.Now}
 	return g.stay(ctx)
 }
 

@@ -11,7 +11,7 @@ import (
 // Somebody who takes part natively, as a browser would, sees the guest's workspace,
 // and the guest answers.
 func TestTheServedDemoTakesPart(t *testing.T) {
-	v := start(t, "demo", "--serve", "127.0.0.1:0")
+	v := start(t, "demo", "--serve", "127.0.0.1:0", "--pace", "1h")
 	m := v.await(`http://(\S+)/#(\w+)$`)
 	addr, doc := m[1], m[2]
 	resp, err := http.Get("http://" + addr + "/")
@@ -50,9 +50,21 @@ func TestTheServedDemoTakesPart(t *testing.T) {
 	}
 }
 
+func TestTheGuestGoesOnByItself(t *testing.T) {
+	v := start(t, "demo", "--serve", "127.0.0.1:0", "--pace", "1ms")
+	for range 12 {
+		v.await(`Otto goes on +(update|increment) inventory/\w+`)
+	}
+	v.drain()
+	if code := v.stop(); code != 0 {
+		t.Errorf("exit code %d after an interrupt", code)
+	}
+}
+
 func TestTheServedDemoIsForThisMachineAlone(t *testing.T) {
 	refused(t, 1, []string{"others can reach", "127.0.0.1"}, "demo", "--serve", ":0")
 	refused(t, 1, []string{"no address", "--serve"}, "demo", "--serve", "here")
+	refused(t, 1, []string{"--pace"}, "demo", "--serve", "127.0.0.1:0", "--pace", "0s")
 }
 
 // Without a page the relay says in a line what it is.

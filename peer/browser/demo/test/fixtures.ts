@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from "node:net"
 import { Profile } from "../../test/browser.ts"
 import { programPath } from "./paths.ts"
 
-/** A running `syncline demo --serve`. */
+/** A running `syncline demo --serve`, whose native peer answers and does nothing unasked that a test did not expect. */
 export class Demo {
   url = ""
   /** All that it has printed. */
@@ -13,7 +13,7 @@ export class Demo {
   #child: ChildProcess | undefined
 
   async start(): Promise<this> {
-    const child = this.#child = spawn(programPath, ["demo", "--serve", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] })
+    const child = this.#child = spawn(programPath, ["demo", "--serve", "127.0.0.1:0", "--pace", "1h"], { stdio: ["ignore", "pipe", "pipe"] })
     this.url = await new Promise((resolve, reject) => {
       const hear = (d: Buffer): void => {
         this.said += d
