@@ -243,7 +243,7 @@ func (d *desk) reload(ctx context.Context) error {
 		return err
 	}
 	for _, m := range old.order {
-		in := enter{conn: m.conn, peer: m.peer, remote: m.remote, saved: m.saved, begin: m.begin, met: m.session != nil}
+		in := enter{conn: m.conn, peer: m.peer, remote: m.remote, saved: m.saved, begin: m.begin, met: m.session != nil, anew: m.session != nil}
 		if m.session != nil {
 			in.saved = m.session.Save()
 		}

@@ -161,14 +161,16 @@ func (k *carrier) passOver() {
 	k.pass = true
 }
 
-// renew begins a document's session anew, as on a new connection.
+// renew begins a document's session anew, as on a new connection. What the other end
+// said meanwhile may have been dropped, so it is asked to say it again.
 func (c *conn) renew(doc id.Document) {
 	if !c.carries(doc) {
 		return
 	}
 	c.stands(doc, standingBusy, nil)
 	c.mu.Lock()
-	c.docs[doc].met = false
+	d := c.docs[doc]
+	d.met, d.anew = false, d.anew || d.met
 	c.mu.Unlock()
 	c.p.desks.post(c.ctx, doc, renew{c}, 0)
 }
@@ -223,7 +225,7 @@ func (c *conn) seat(doc id.Document) (in enter, ok bool) {
 	if d == nil {
 		return in, false
 	}
-	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met, readOnly: c.mayOnlyRead(doc), spare: c.spare()}
+	in = enter{conn: c.id, peer: c.remote.PeerID, begin: c.dialed && !d.met, met: d.met, anew: d.anew && !d.met, readOnly: c.mayOnlyRead(doc), spare: c.spare()}
 	d.met = true
 	if !c.remote.Metadata.Ephemeral {
 		in.remote = c.remote.Metadata.StorageID

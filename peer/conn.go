@@ -55,6 +55,7 @@ type connCounters struct {
 // carried is a document on a connection.
 type carried struct {
 	met  bool // the session has begun on this connection
+	anew bool // the next one is not the first
 	now  standing
 	err  error  // with standingBarred and standingApart
 	free func() // gives a carrier's slot back; nil if it holds none

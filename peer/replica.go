@@ -50,6 +50,7 @@ type member struct {
 	saved    []byte           // the sync state that was last saved for it
 	session  *session.Session // nil until somebody has said something
 	begin    bool             // it is ours to say the first word
+	anew     bool             // … and to ask it to forget an earlier session
 	asked    bool             // we have asked it for the document, and have no answer
 	declined bool             // it does not take the document that we offered
 	holds    holding
@@ -103,6 +104,7 @@ type (
 		saved    []byte
 		begin    bool // say the first word
 		met      bool // there was a session on this connection before
+		anew     bool // … of which the new one knows less than the other end
 		readOnly bool // its changes are not taken
 		spare    bool // see spare.go
 	}
@@ -258,7 +260,7 @@ func (r *replica) takeEnter(in enter) {
 	if r.members[in.conn] != nil {
 		return
 	}
-	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin, readOnly: in.readOnly, spare: in.spare}
+	m := &member{conn: in.conn, peer: in.peer, remote: in.remote, saved: in.saved, begin: in.begin, anew: in.anew, readOnly: in.readOnly, spare: in.spare}
 	if in.begin || in.met {
 		r.openSession(m)
 	}
@@ -268,7 +270,7 @@ func (r *replica) takeEnter(in enter) {
 
 // openSession starts a member's session from what an earlier one left.
 func (r *replica) openSession(m *member) {
-	m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
+	m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly, Anew: m.anew})
 	if m.saved == nil {
 		return
 	}

@@ -79,7 +79,7 @@ func (r *replica) takeGranted(in granted) {
 	}
 	m.readOnly, m.told = in.readOnly, false
 	if m.session != nil {
-		m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
+		m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly, Anew: true})
 		m.answer = true
 	}
 }

@@ -137,12 +137,7 @@ func (s *single) has(doc id.Document) {
 		s.t.Fatal(err)
 	}
 	m := &session.Message{V2: true, Heads: heads, Have: []session.Have{{LastSync: heads}}, HasFlags: true, Flags: session.SupportsSyncReset}
-	b, err := wire.Encode(&wire.Sync{Route: wire.Route{SenderID: "relay", TargetID: "us"}, Document: doc, Data: m.Encode()})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.at.Receive(b)
-	s.pump()
+	s.receive(&wire.Sync{Route: s.route(), Document: doc, Data: m.Encode()})
 }
 
 func (s *single) do(doc id.Document, ops ...crdt.Operation) error {
@@ -242,5 +237,66 @@ func TestWhatIsAcknowledgedIsKeptWhenTheDiskHasRoomAgain(t *testing.T) {
 				t.Errorf("parked %v: nothing is kept of what the remote has of %v: %v", parked, doc, err)
 			}
 		}
+	}
+}
+
+// What the remote says of a document that is held back is dropped. Once it is offered
+// again the remote has heard our heads before, and is not to stay silent for that.
+func TestWhatIsOfferedAgainAsksToStartOver(t *testing.T) {
+	s := newSingle(t)
+	doc := id.Document{7}
+	if err := s.do(doc, crdt.Create("notes", "a", nil)); err != nil {
+		t.Fatal(err)
+	}
+	s.connect()
+	s.startsOver(false)
+	s.receive(&wire.Notice{Route: s.route(), Document: doc, Code: wire.NoticeReadOnly, Message: "no"})
+	s.has(doc) // which is not heard
+	if err := s.Retry(bounded(t), singleURL, doc); err != nil {
+		t.Fatal(err)
+	}
+	s.pump()
+	s.startsOver(true)
+	s.has(doc)
+	if box, err := s.Outbox(bounded(t)); err != nil || len(box) > 0 {
+		t.Errorf("the outbox holds %+v, %v", box, err)
+	}
+	s.connect()
+	s.startsOver(false)
+}
+
+func (s *single) route() wire.Route { return wire.Route{SenderID: "relay", TargetID: "us"} }
+
+// receive has the remote say something.
+func (s *single) receive(m wire.Message) {
+	s.t.Helper()
+	b, err := wire.Encode(m)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.at.Receive(b)
+	s.pump()
+}
+
+// startsOver checks that one sync message was sent, and whether it asks to start over.
+func (s *single) startsOver(want bool) {
+	s.t.Helper()
+	var said []*session.Message
+	for _, f := range s.lane.frames {
+		m, err := wire.Decode(f)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if sync, ok := m.(*wire.Sync); ok {
+			msg, err := session.Decode(sync.Data)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			said = append(said, msg)
+		}
+	}
+	s.lane.frames = nil
+	if len(said) != 1 || said[0].Flags&session.SyncReset != 0 != want {
+		s.t.Fatalf("%d messages were sent (%+v), want one; that it asks to start over: %v", len(said), said, want)
 	}
 }

@@ -221,7 +221,7 @@ func (r *room) take(in input) {
 			m.readOnly, m.told = in.readOnly, false
 			if m.session != nil {
 				// One that begins anew, with us, asks for what was not taken before.
-				m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly})
+				m.session = session.New(r.graph, r.orphans, session.Options{ReadOnly: m.readOnly, Anew: true})
 				m.answer = true
 				r.said = append(r.said, m)
 			}

@@ -63,7 +63,7 @@ func (f *Fanout) Generate(s *Session, src Source, budget int) (data []byte, shar
 // describe writes all that a message depends on into f.key. It reports false for
 // a session that is better served alone: one with a filter, or amid a long answer.
 func (f *Fanout) describe(s *Session) bool {
-	if s.guess || s.more || s.reset != nil || !s.allKnown {
+	if s.anew || s.guess || s.more || s.reset != nil || !s.allKnown {
 		return false
 	}
 	b := append(f.key[:0], 0, 0)

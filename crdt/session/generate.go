@@ -61,6 +61,9 @@ func (s *Session) Generate(src Source, budget int) ([]byte, error) {
 	if s.opts.ReadOnly {
 		m.Flags |= ReadOnly
 	}
+	if s.anew {
+		m.Flags |= SyncReset
+	}
 	n, err := s.pack(m, src, &plan, budget)
 	if err != nil {
 		return nil, err
@@ -68,6 +71,7 @@ func (s *Session) Generate(src Source, budget int) ([]byte, error) {
 	m.Heads = s.settle(plan, n)
 	s.gave = n
 	m.Have = s.have(&plan, need)
+	s.anew = false
 	s.spoke, s.told, s.asked, s.news = true, m.Heads, need, false
 	return m.Encode(), nil
 }
@@ -98,6 +102,10 @@ func (s *Session) startOver() []byte {
 	if s.opts.ReadOnly {
 		m.Flags |= ReadOnly
 	}
+	if s.anew {
+		m.Flags |= SyncReset
+	}
+	s.anew = false
 	s.spoke, s.told, s.asked, s.news = true, m.Heads, nil, false
 	return m.Encode()
 }

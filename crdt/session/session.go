@@ -15,6 +15,10 @@ const maxShared = 64
 type Options struct {
 	// ReadOnly tells the other end that its changes are not taken here.
 	ReadOnly bool
+	// Anew says that the other end knows an earlier session on the same connection,
+	// of which this one knows nothing. The first message asks it to start over: it has
+	// maybe heard the same heads before and would not answer.
+	Anew bool
 
 	bloomBits int // bits per entry of our filters; 0 means bloomBits
 }
@@ -48,7 +52,8 @@ type Session struct {
 	guess bool // sent rests on a Bloom filter, or was shown to be wrong
 
 	// What we said.
-	spoke    bool      // a message went out
+	anew     bool      // the first message, which is still to go out, asks to start over
+	spoke    bool      // a message went out, and was not forgotten
 	told     []id.Hash // our heads in the last message
 	asked    []id.Hash // our needs in it
 	news     bool      // the other end said something new since
@@ -73,7 +78,7 @@ func New(g *graph.Graph, orphans *graph.Orphans, o Options) *Session {
 	if orphans == nil {
 		orphans = graph.NewOrphans(graph.OrphanLimits{})
 	}
-	return &Session{g: g, orphans: orphans, opts: o}
+	return &Session{g: g, orphans: orphans, opts: o, anew: o.Anew}
 }
 
 // Receive takes note of a message. Its changes must have been applied: published
@@ -102,6 +107,13 @@ func (s *Session) Receive(m *Message) {
 	if s.lostSomething(m) {
 		s.sent, s.upTo, s.guess, s.more = known, s.allKnown, false, false
 		s.shared, s.filters = known, nil
+	}
+	if m.Flags&SyncReset != 0 {
+		// It knows nothing of what we said, so it hears all of that again.
+		s.spoke, s.told, s.asked = false, nil, nil
+		if !s.allKnown {
+			s.filters = filtersOf(m.Have)
+		}
 	}
 }
 
