@@ -80,6 +80,8 @@ type ConflictReading struct {
 	More      int        // conflicts beyond the limit
 	// Standing is how the document stands to Options.Schema; its zero without one.
 	Standing schema.Standing
+	// Held says why nothing is settled by that schema, for people; "" if it may be.
+	Held string
 }
 
 // ReadConflicts lists the places of a document that have several values, by the rules of
@@ -92,7 +94,7 @@ func (d *Document) ReadConflicts(ctx context.Context, q ConflictQuery) (Conflict
 		out = ConflictReading{Heads: slices.Clone(doc.Heads())}
 		rules := d.p.o.rules()
 		if rules.Schema != nil {
-			if out.Standing, err = doc.Standing(rules.Schema); err != nil {
+			if out.Held, out.Standing, err = holds(doc, rules.Schema); err != nil {
 				return err
 			}
 		}

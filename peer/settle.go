@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"syncline/crdt"
@@ -141,7 +143,8 @@ const maxSettled = 1000
 // error is crdt.ErrNoChange if there are none.
 //
 // It wraps ErrOtherSchema unless the document bears the mark of this version of the schema
-// (MarkSchema) and of no newer one, and names no other versions of functions.
+// (MarkSchema), of no newer one and of no other schema, and names no other versions of
+// functions.
 func (d *Document) SettleDeclared(ctx context.Context, conflicts []Conflict) (settled []Conflict, r Receipt, err error) {
 	in := &doing{claim: newClaim()}
 	in.plan = func(desk *desk, doc *crdt.Document, in *doing) error {
@@ -191,23 +194,38 @@ func (d *desk) maySettle(doc *crdt.Document) error {
 	if rules.Schema == nil {
 		return fmt.Errorf("%w: there is none", ErrOtherSchema)
 	}
-	at, err := doc.Standing(rules.Schema)
-	if err != nil {
+	held, at, err := holds(doc, rules.Schema)
+	switch {
+	case err != nil:
 		return err
+	case held != "":
+		return fmt.Errorf("%w: %s", ErrOtherSchema, held)
+	case at.Relation != schema.Same || !at.Marked:
+		return fmt.Errorf("%w: it does not bear its mark yet", ErrOtherSchema)
 	}
-	return Settles(at)
+	return nil
 }
 
-// Settles says why a document that stands so to a schema is not settled by it; nil if it
-// is. The error wraps ErrOtherSchema.
-func Settles(at schema.Standing) error {
-	switch {
-	case at.Relation == schema.Same && at.Marked && len(at.Functions) == 0:
-		return nil
-	case at.Words() != "":
-		return fmt.Errorf("%w: %s", ErrOtherSchema, at.Words())
+// holds says why a document is not settled by a schema, for people: "" if it is, or will
+// be once it bears the schema's mark. Two schemas may call different values of one
+// field the losers, and settlements by both would leave none.
+func holds(doc *crdt.Document, s *schema.Schema) (why string, at schema.Standing, err error) {
+	if at, err = doc.Standing(s); err != nil {
+		return "", at, err
 	}
-	return fmt.Errorf("%w: it does not bear its mark yet", ErrOtherSchema)
+	marks, err := doc.Collection(schema.Reserved)
+	if err != nil {
+		return "", at, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(marks)) {
+		if name != s.Mark().Entity && strings.HasPrefix(name, "schema:") {
+			return fmt.Sprintf("it is used with another schema as well, %.80q", strings.TrimPrefix(name, "schema:")), at, nil
+		}
+	}
+	if at.Relation == schema.Newer || at.Relation == schema.Differs || len(at.Functions) > 0 {
+		why = at.Words()
+	}
+	return why, at, nil
 }
 
 // written returns the changes of operations.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"syncline/crdt"
@@ -231,11 +232,24 @@ func TestAnotherVersionOfTheSchemaIsNotSettledBy(t *testing.T) {
 	}
 	do(t, a, crdt.Update(schema.Reserved, newer.Entity, map[string]any{newer.Field: newer.Value}))
 	r := conflictsOf(t, a)
-	if err := Settles(r.Standing); !errors.Is(err, ErrOtherSchema) {
-		t.Errorf("%v", err)
+	if !strings.Contains(r.Held, "version 2") {
+		t.Errorf("held: %q", r.Held)
 	}
 	if _, _, err := a.SettleDeclared(bounded(t), r.Conflicts); !errors.Is(err, ErrOtherSchema) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Two schemas of one document might each take away what the other has chosen.
+func TestADocumentOfTwoSchemasIsNotSettledByEither(t *testing.T) {
+	a, _ := apart(t, orderSchema(t, 1), edits("paid", "from a", "x"), edits("sent", "from b", "y"))
+	if _, err := a.MarkSchema(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	do(t, a, crdt.Create(schema.Reserved, "schema:org.example.other", map[string]any{"1": "x"}))
+	r := conflictsOf(t, a)
+	if _, _, err := a.SettleDeclared(bounded(t), r.Conflicts); !errors.Is(err, ErrOtherSchema) || !strings.Contains(r.Held, "org.example.other") {
+		t.Errorf("%q, %v", r.Held, err)
 	}
 }
 

@@ -69,8 +69,9 @@ func (f *conflictFlags) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the conflicts that are left for a person",
-		Long: "List the conflicts: id, place (collection, entity and field), why no rule decides,\n" +
-			"document. If the output is not a terminal, fields are separated by tabs.",
+		Long: "List the conflicts: id, place (collection, entity and field), why no rule\n" +
+			"decides, document. If the output is not a terminal, fields are separated by\n" +
+			"tabs.",
 		Args: operands(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.use(cmd, func(ctx context.Context, c conflicts) error {
@@ -95,9 +96,9 @@ func (f *conflictFlags) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show the values of a conflict",
-		Long: "Show the values of a conflict, each with its number, who wrote it (the device) and\n" +
-			"when by that device's clock, and what it is: read, if it is what everybody sees now;\n" +
-			"misfit, if the rule was not made for it. The values are JSON.",
+		Long: "Show the values of a conflict, each with its number, who wrote it (the device)\n" +
+			"and when by that device's clock, and what it is: read, if it is what the rule\n" +
+			"reads now; misfit, if the rule was not made for it. The values are JSON.",
 		Args: operands("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.use(cmd, func(ctx context.Context, c conflicts) error {
@@ -149,11 +150,11 @@ func (f *conflictFlags) settleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "settle ID [N]",
 		Short: "Write which value of a conflict stands",
-		Long: "Settle a conflict: the value with the number N of syncline conflicts show stands,\n" +
-			"or what the rule reads (--merged), or another (--value). It is written as an\n" +
-			"operation like any other, with its hash and number printed; the other values are in\n" +
-			"the history. A text, list or map is written anew: what others were adding to it\n" +
-			"while they were not connected is not in it.",
+		Long: "Settle a conflict: the value with the number N of syncline conflicts show\n" +
+			"stands, or what the rule reads (--merged), or another (--value). It is written\n" +
+			"as an operation like any other, with its hash and number printed; the other\n" +
+			"values are in the history. A text, list or map is written anew: what others were\n" +
+			"adding to it while they were not connected is not in it.",
 		Args: operands("ID", "[N]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n := 0

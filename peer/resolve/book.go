@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"syncline/crdt/id"
-	"syncline/crdt/schema"
 	"syncline/peer"
 )
 
@@ -56,7 +55,7 @@ func (b *book) update(doc id.Document, r peer.ConflictReading, now time.Time) {
 		p = &pages{entities: map[entity][]*entry{}}
 		b.docs[doc] = p
 	}
-	p.heads, p.more, p.held = r.Heads, r.More, heldBy(r.Standing)
+	p.heads, p.more, p.held = r.Heads, r.More, r.Held
 	before := map[string]*entry{}
 	for e, entries := range p.entities {
 		if !r.Read.Has(e.collection, e.id) {
@@ -78,15 +77,6 @@ func (b *book) update(doc id.Document, r peer.ConflictReading, now time.Time) {
 		p.entities[e] = append(p.entities[e], n)
 		b.byID[c.ID] = n
 	}
-}
-
-// heldBy says why nothing is settled in a document. One that lacks our mark gets it.
-func heldBy(at schema.Standing) string {
-	lacks := at.Relation == "" || at.Relation == schema.Unmarked || at.Relation == schema.Older || at.Relation == schema.Same && !at.Marked
-	if err := peer.Settles(at); err != nil && (!lacks || len(at.Functions) > 0) {
-		return err.Error()
-	}
-	return ""
 }
 
 // due returns the conflicts of each document that are to be settled by rule now, and when

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -140,23 +141,27 @@ func heads(t testing.TB, d *peer.Document) []id.Hash {
 	return h
 }
 
-// until looks at cond whenever a document changes, or a peer stands otherwise.
-func until(t testing.TB, what string, p *peer.Peer, d *peer.Document, cond func() bool) {
+// until looks at cond whenever one of the documents changes, or their peers stand
+// otherwise.
+func until(t testing.TB, what string, peers []*peer.Peer, docs []*peer.Document, cond func() bool) {
 	t.Helper()
 	ctx := bounded(t)
 	for {
-		changed, status := d.Changed(), p.StatusChanged()
+		cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
+		for i := range docs {
+			cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(docs[i].Changed())},
+				reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(peers[i].StatusChanged())})
+		}
 		if cond() {
 			return
 		}
-		select {
-		case <-changed:
-		case <-status:
-		case <-ctx.Done():
+		if which, _, _ := reflect.Select(cases); which == 0 {
 			t.Fatalf("it did not come about that %s", what)
 		}
 	}
 }
+
+func only[T any](v T) []T { return []T{v} }
 
 // forked returns two documents of two peers beside relays, which have edited without each
 // other and are joined then. The peers go on.

@@ -20,7 +20,7 @@ func served(t testing.TB) (s *httptest.Server, p *peer.Peer, a *peer.Document) {
 	a, p = joined(t, nil)
 	r := newResolver(t, p, Options{})
 	going(t, r.Run)
-	until(t, "all are counted", p, a, func() bool { c := p.Resolving(); return c != nil && c.Unsettled == 3 })
+	until(t, "all are counted", only(p), only(a), func() bool { c := p.Resolving(); return c != nil && c.Unsettled == 3 })
 	s = httptest.NewServer(r.Handler(access.AdminGate{}))
 	t.Cleanup(s.Close)
 	return s, p, a
@@ -96,7 +96,7 @@ func TestConflictsAreListedShownAndSettledOverHTTP(t *testing.T) {
 	if status := call(t, "POST", at, `{"merged": true}`, &f); status != 404 && status != 409 || f.Error == "" {
 		t.Errorf("settled twice: %d %+v", status, f)
 	}
-	until(t, "it is off the list", p, a, func() bool { return p.Resolving().Unsettled == 2 })
+	until(t, "it is off the list", only(p), only(a), func() bool { return p.Resolving().Unsettled == 2 })
 	if p.Counters().SettledByPerson != 1 {
 		t.Errorf("%+v", p.Counters())
 	}

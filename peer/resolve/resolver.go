@@ -54,17 +54,20 @@ type Resolver struct {
 
 	// Owned by Run.
 	row  int64
+	next time.Time              // when something may be due; zero: when something changes
+	told bool                   // the counts
 	held map[id.Document]string // what was said of documents
 
-	mu   sync.Mutex
-	book *book
+	fresh chan struct{} // holds a token when there may be more to tell
+	mu    sync.Mutex
+	book  *book
 }
 
 // New returns the resolver of a peer, of which there is one at most. The error is about
 // the webhook.
 func New(p *peer.Peer, o Options) (*Resolver, error) {
 	o = o.withDefaults()
-	r := &Resolver{p: p, o: o, held: map[id.Document]string{}, book: newBook(o.Rest)}
+	r := &Resolver{p: p, o: o, held: map[id.Document]string{}, book: newBook(o.Rest), fresh: make(chan struct{}, 1)}
 	if o.Webhook.URL == "" {
 		return r, nil
 	}
@@ -115,28 +118,34 @@ func (r *Resolver) step(ctx context.Context) error {
 		}
 	}
 	r.row = through
+	now := r.o.Now()
+	if len(docs) > 0 {
+		select {
+		case r.fresh <- struct{}{}:
+		default:
+		}
+	} else if r.told && (r.next.IsZero() || now.Before(r.next)) {
+		return nil
+	}
 	r.mu.Lock()
-	due, _ := r.book.due(r.o.Now())
+	due, next := r.book.due(now)
 	r.mu.Unlock()
+	if r.next = next; len(due) > 0 {
+		r.next = now // not all of them may be settled at once
+	}
 	for doc, conflicts := range due {
 		if err := r.settle(ctx, doc, conflicts); err != nil {
 			return err
 		}
 	}
 	r.mu.Lock()
-	now := r.book.counts()
+	counts := r.book.counts()
 	r.mu.Unlock()
-	if s := r.lastCounts(); s != now {
-		r.p.SetResolving(now)
+	if last := r.p.Resolving(); last == nil || *last != counts {
+		r.p.SetResolving(counts)
 	}
+	r.told = true
 	return nil
-}
-
-func (r *Resolver) lastCounts() peer.Resolving {
-	if c := r.p.Resolving(); c != nil {
-		return *c
-	}
-	return peer.Resolving{Unsettled: -1}
 }
 
 // read brings the book up to a document.
@@ -204,11 +213,10 @@ func (r *Resolver) failed(ctx context.Context, doc id.Document, what string, err
 
 // tell tells the webhook, until ctx ends. Nothing else waits for it.
 func (r *Resolver) tell(ctx context.Context) {
-	tick := time.NewTicker(r.o.Poll)
-	defer tick.Stop()
 	for {
+		now := r.o.Now()
 		r.mu.Lock()
-		list, _ := r.book.untold(r.o.Now(), deliveryMost)
+		list, next := r.book.untold(now, deliveryMost)
 		r.mu.Unlock()
 		if len(list) > 0 {
 			if r.hook.deliver(ctx, list) != nil {
@@ -219,8 +227,13 @@ func (r *Resolver) tell(ctx context.Context) {
 			r.mu.Unlock()
 			continue
 		}
+		var due <-chan time.Time
+		if !next.IsZero() {
+			due = time.After(max(next.Sub(now), r.o.Poll))
+		}
 		select {
-		case <-tick.C:
+		case <-r.fresh:
+		case <-due:
 		case <-ctx.Done():
 			return
 		}

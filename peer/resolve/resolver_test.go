@@ -56,15 +56,14 @@ func TestTwoResolversBesideTwoRelays(t *testing.T) {
 		r, err := a.ReadConflicts(bounded(t), peer.ConflictQuery{})
 		return err == nil && len(r.Conflicts) == 1
 	}
-	until(t, "the rules' conflicts are settled at the first", p, a, done)
-	until(t, "all is at the second", q, b, done)
+	until(t, "the rules' conflicts are settled", []*peer.Peer{p, q}, []*peer.Document{a, b}, done)
 	if plain(t, b) != "paid 9" {
 		t.Errorf("the second reads %s", plain(t, b))
 	}
 	if n := settles(t, a); n < 1 || n > 4 {
 		t.Errorf("two conflicts were settled in %d changes by two resolvers", n)
 	}
-	until(t, "one is left and counted", p, a, func() bool { r := p.Resolving(); return r != nil && r.Unsettled == 1 && r.Due == 0 })
+	until(t, "one is left and counted", only(p), only(a), func() bool { r := p.Resolving(); return r != nil && r.Unsettled == 1 && r.Due == 0 })
 	if n := p.Counters().SettledByRule + q.Counters().SettledByRule; n < 2 || n > 4 {
 		t.Errorf("%d conflicts were counted as settled", n)
 	}
@@ -79,8 +78,7 @@ func joined(t testing.TB, s *schema.Schema) (a *peer.Document, p *peer.Peer) {
 	t.Helper()
 	url := serveRelay(t)
 	a, b, p, q := forked(t, s, url, url)
-	until(t, "both know all", p, a, func() bool { return sameHeads(t, a, b) })
-	until(t, "both know all", q, b, func() bool { return sameHeads(t, a, b) })
+	until(t, "both know all", []*peer.Peer{p, q}, []*peer.Document{a, b}, func() bool { return sameHeads(t, a, b) })
 	return a, p
 }
 
@@ -89,7 +87,7 @@ func TestWithoutASchemaAllIsListed(t *testing.T) {
 	a, p := joined(t, nil)
 	was := heads(t, a)
 	going(t, newResolver(t, p, Options{}).Run)
-	until(t, "all are counted", p, a, func() bool { r := p.Resolving(); return r != nil && r.Unsettled == 3 })
+	until(t, "all are counted", only(p), only(a), func() bool { r := p.Resolving(); return r != nil && r.Unsettled == 3 })
 	if now := heads(t, a); fmt.Sprint(now) != fmt.Sprint(was) {
 		t.Error("something was written")
 	}
@@ -103,7 +101,7 @@ func TestANewerSchemaHoldsADocument(t *testing.T) {
 	was := heads(t, a)
 	r := newResolver(t, p, Options{})
 	going(t, r.Run)
-	until(t, "it is held", p, a, func() bool { c := p.Resolving(); return c != nil && c.Held == 1 && c.Due == 2 })
+	until(t, "it is held", only(p), only(a), func() bool { c := p.Resolving(); return c != nil && c.Held == 1 && c.Due == 2 })
 	if now := heads(t, a); fmt.Sprint(now) != fmt.Sprint(was) {
 		t.Error("something was written")
 	}

@@ -106,7 +106,7 @@ func TestAWebhookThatHangsHoldsNothingUp(t *testing.T) {
 	a, p := joined(t, orders(t, 1))
 	stop := going(t, newResolver(t, p, Options{Webhook: Webhook{URL: s.URL, Secret: []byte(secret)}}).Run)
 	<-reached
-	until(t, "the rules' conflicts are settled", p, a, func() bool { return plain(t, a) == "paid 9" })
+	until(t, "the rules' conflicts are settled", only(p), only(a), func() bool { return plain(t, a) == "paid 9" })
 	stop()
 }
 
