@@ -96,7 +96,7 @@ func (f *Fanout) describe(s *Session) bool {
 // become gives s the state of a session that stood like it, after a message.
 func (s *Session) become(o *Session) {
 	s.sent, s.upTo, s.guess, s.more, s.gave = o.sent, o.upTo, o.guess, o.more, o.gave
-	s.spoke, s.told, s.asked, s.news = o.spoke, o.told, o.asked, o.news
+	s.spoke, s.told, s.asked, s.heard, s.news = o.spoke, o.told, o.asked, o.heard, o.news
 	s.ask, s.reset = nil, o.reset
 	if o.ask != nil {
 		a := *o.ask // Generate shortens it

@@ -55,9 +55,10 @@ func (s *Session) Generate(src Source, budget int) ([]byte, error) {
 	need := s.need()
 	if s.spoke && plan.empty() && slices.Equal(s.g.Heads(), s.told) && (len(need) == 0 || !s.news && slices.Equal(need, s.asked)) {
 		s.settle(plan, len(plan.nodes))
+		s.heard = s.heard && len(need) > 0
 		return nil, nil
 	}
-	m := &Message{V2: s.v2, Need: need, HasFlags: true, Flags: SupportsSyncReset}
+	m := &Message{V2: s.v2, Need: s.unasked(need), HasFlags: true, Flags: SupportsSyncReset}
 	if s.opts.ReadOnly {
 		m.Flags |= ReadOnly
 	}
@@ -72,7 +73,7 @@ func (s *Session) Generate(src Source, budget int) ([]byte, error) {
 	s.gave = n
 	m.Have = s.have(&plan, need)
 	s.anew = false
-	s.spoke, s.told, s.asked, s.news = true, m.Heads, need, false
+	s.spoke, s.told, s.asked, s.heard, s.news = true, m.Heads, need, false, false
 	return m.Encode(), nil
 }
 
@@ -106,7 +107,7 @@ func (s *Session) startOver() []byte {
 		m.Flags |= SyncReset
 	}
 	s.anew = false
-	s.spoke, s.told, s.asked, s.news = true, m.Heads, nil, false
+	s.spoke, s.told, s.asked, s.heard, s.news = true, m.Heads, nil, false, false
 	return m.Encode()
 }
 
@@ -116,6 +117,18 @@ func (s *Session) need() []id.Hash {
 		return nil
 	}
 	return s.orphans.MissingFrom(s.g, s.theirs, maxNeed)
+}
+
+// unasked lists those of our needs that a message is to name. What an earlier one has
+// named is on its way as long as the other end has said nothing since.
+func (s *Session) unasked(need []id.Hash) []id.Hash {
+	if s.heard {
+		return need
+	}
+	return slices.DeleteFunc(slices.Clone(need), func(h id.Hash) bool {
+		_, asked := slices.BinarySearchFunc(s.asked, h, id.Hash.Compare)
+		return asked
+	})
 }
 
 // plan is what is to be sent: nodes, those asked for by hash first.

@@ -55,7 +55,8 @@ type Session struct {
 	anew     bool      // the first message, which is still to go out, asks to start over
 	spoke    bool      // a message went out, and was not forgotten
 	told     []id.Hash // our heads in the last message
-	asked    []id.Hash // our needs in it
+	asked    []id.Hash // our needs by then
+	heard    bool      // the other end said something since
 	news     bool      // the other end said something new since
 	more     bool      // the last message was cut short
 	gave     int       // changes in it
@@ -90,9 +91,9 @@ func (s *Session) Receive(m *Message) {
 		s.readOnly = m.Flags&ReadOnly != 0
 	}
 	s.news = s.news || !s.met || !slices.Equal(s.theirs, m.Heads)
-	s.met = true
+	s.met, s.heard = true, true
 	s.theirs, s.allKnown = m.Heads, false
-	s.ask = &ask{need: m.Need, have: m.Have}
+	s.ask = s.ask.join(m)
 	if len(m.Have) > 0 {
 		s.filters = filtersOf(m.Have)
 	}
@@ -107,6 +108,7 @@ func (s *Session) Receive(m *Message) {
 	if s.lostSomething(m) {
 		s.sent, s.upTo, s.guess, s.more = known, s.allKnown, false, false
 		s.shared, s.filters = known, nil
+		s.ask.need = m.Need
 	}
 	if m.Flags&SyncReset != 0 {
 		// It knows nothing of what we said, so it hears all of that again.
@@ -115,6 +117,18 @@ func (s *Session) Receive(m *Message) {
 			s.filters = filtersOf(m.Have)
 		}
 	}
+}
+
+// join is what is requested once a message has come after a. What was asked for by
+// hash and not given yet is not asked for again.
+func (a *ask) join(m *Message) *ask {
+	b := &ask{need: m.Need, have: m.Have}
+	if a != nil && len(a.need) > 0 {
+		b.need, b.cut = slices.Concat(a.need, m.Need), a.cut
+		id.SortHashes(b.need)
+		b.need = slices.Compact(b.need)
+	}
+	return b
 }
 
 // refresh returns those of their heads that we know, which may have become more
