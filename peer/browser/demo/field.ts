@@ -16,10 +16,13 @@ export function bindWhileFocused(w: Workspace, place: Place, field: TextField, a
   field.addEventListener("blur", () => void unbind?.().then(() => { unbind = undefined; after() }))
 }
 
+/** How often an edit is tried anew because others were faster: each time one of them got through. */
+const tries = 50
+
 /**
  * A document whose splices are moved here to where their place is now. With the heads that they were meant for,
- * Document.apply should do that, but its diff (worker/rebase.ts) takes no path with a list of steps and refuses each edit
- * once the document has newer heads.
+ * Document.apply should do that, but its diff (worker/rebase.ts) takes no path of several steps, and refuses each splice that was meant
+ * for older heads. So it is told the newest, and asked again when they have moved meanwhile.
  */
 function moving(w: Workspace, place: Place): Document {
   const { doc } = w
@@ -32,13 +35,24 @@ function moving(w: Workspace, place: Place): Document {
       return t
     },
     async apply(op: Operation): Promise<Receipt> {
-      const base = known, now = (await doc.text(...place)).text
-      if (now === base) return w.apply(op)
-      const theirs = difference(base, now)
-      const units = (n: number): number => [...base].slice(0, n).join("").length
-      const points = (n: number): number => [...now.slice(0, n)].length
-      const from = points(follow(units(op.pos ?? 0), theirs)), to = points(follow(units((op.pos ?? 0) + (op.del ?? 0)), theirs))
-      return w.apply({ ...op, pos: from, del: Math.max(0, to - from) })
+      for (let left = tries; ; left--) {
+        const now = await doc.text(...place)
+        try {
+          return await w.apply(moved(op, known, now.text), { path: place, heads: now.heads })
+        } catch (error) {
+          const { heads } = await doc.text(...place)
+          if (left === 0 || String(heads) === String(now.heads)) throw error
+        }
+      }
     },
   } as unknown as Document
+}
+
+/** A splice of a text, as one of what others have made of it. */
+function moved(op: Operation, base: string, now: string): Operation {
+  if (now === base) return op
+  const theirs = difference(base, now)
+  const place = (n: number): number => [...now.slice(0, follow([...base].slice(0, n).join("").length, theirs))].length
+  const from = place(op.pos ?? 0), to = place((op.pos ?? 0) + (op.del ?? 0))
+  return { ...op, pos: from, del: Math.max(0, to - from) }
 }

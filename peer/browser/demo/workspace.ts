@@ -77,9 +77,9 @@ export class Workspace {
   }
 
   /** The same, of which an error is the caller's. */
-  async apply(ops: Operation | Operation[]): Promise<Receipt> {
+  async apply(ops: Operation | Operation[], at?: Parameters<Document["apply"]>[1]): Promise<Receipt> {
     const start = performance.now()
-    const receipt = await this.doc.apply(ops)
+    const receipt = await this.doc.apply(ops, at)
     receipt.wait("acknowledged", { timeout: 60_000 }).then(() => this.onAcknowledged(performance.now() - start), () => {})
     return receipt
   }
