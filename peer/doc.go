@@ -91,6 +91,14 @@
 // same changes and schema have the same. An entity is read and written as a whole:
 // each edit of a text of 100,000 characters costs some milliseconds more with tables.
 //
+// # Conflicts
+//
+// Document.ReadConflicts lists the places to which concurrent changes have given
+// several values, by the rules of Options.Schema. SettleDeclared writes what the rules
+// decide, which alters nothing that is read by them; Settle writes what a person chooses,
+// in place of the values that he was shown and of no others. Package resolve does both
+// for an always-on peer.
+//
 // # When something is wrong
 //
 // Each error of a remote, or of one document there, has one Class. It is tried again

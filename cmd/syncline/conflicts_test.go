@@ -104,6 +104,9 @@ func TestAPeerThatResolves(t *testing.T) {
 	if got := done(t, "doc", "show", "--db", db, doc); !strings.Contains(got, "both") || !strings.Contains(compact(got), `"best":9`) {
 		t.Errorf("there is %s", got)
 	}
+	for status := ""; !strings.Contains(status, `"conflicts":{"unsettled":0,"due":0,"held":0}`) || !strings.Contains(status, `"conflictsSettledByPerson":1`); {
+		status = compact(done(t, "status", "--json", "--db", db)) // it is said within about a second
+	}
 	refused(t, 1, []string{"no conflict of this id"}, "conflicts", "show", "--at", at, f[0])
 	refused(t, 1, []string{"resolver"}, "conflicts", "list", "--at", strings.Replace(url, "ws", "http", 1))
 	if code := p.stop(); code != 0 {

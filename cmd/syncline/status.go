@@ -176,6 +176,7 @@ type (
 		Remotes        []jsonRemote   `json:"remotes"`
 		Clients        []jsonClient   `json:"clients"`
 		Documents      []jsonDocument `json:"documents"`
+		Conflicts      *jsonConflicts `json:"conflicts,omitempty"` // of a peer that resolves
 		Counters       jsonCounters   `json:"counters"`
 		Reconciliation []jsonBucket   `json:"reconciliation"`
 	}
@@ -228,6 +229,13 @@ type (
 		CommitFailures int64                     `json:"commitFailures"`
 		Retries        map[peer.Class]int64      `json:"retries"`
 		Divergences    map[peer.Divergence]int64 `json:"divergences"`
+		ByRule         int64                     `json:"conflictsSettledByRule"`
+		ByPerson       int64                     `json:"conflictsSettledByPerson"`
+	}
+	jsonConflicts struct {
+		Unsettled int `json:"unsettled"` // left for a person
+		Due       int `json:"due"`       // to be settled by rule
+		Held      int `json:"held"`      // documents that are not settled by the schema
 	}
 	jsonBucket struct {
 		Seconds *float64 `json:"atMostSeconds"` // null: longer than all
@@ -242,8 +250,11 @@ func statusJSON(s peer.Status, now time.Time) jsonStatus {
 		Remotes: []jsonRemote{}, Clients: []jsonClient{}, Documents: []jsonDocument{},
 		Counters: jsonCounters{
 			n.MessagesIn, n.MessagesOut, n.BytesIn, n.BytesOut, n.ChangesIn, n.ChangesOut,
-			n.ChangesRefused, n.CommitFailures, n.Retries, n.Divergences,
+			n.ChangesRefused, n.CommitFailures, n.Retries, n.Divergences, n.SettledByRule, n.SettledByPerson,
 		},
+	}
+	if s.Resolving != nil {
+		j.Conflicts = &jsonConflicts{s.Resolving.Unsettled, s.Resolving.Due, s.Resolving.Held}
 	}
 	if !s.Oldest.IsZero() {
 		j.OldestSeconds = max(0, now.Sub(s.Oldest).Seconds())

@@ -19,8 +19,8 @@ type Result struct {
 	Value any
 	// Conflict: there is more than one value.
 	Conflict bool
-	// Settled: the rule has decided, and nothing is left for a person. What may be
-	// written by itself, as an operation, is a conflict that is settled.
+	// Settled: the rule has decided, and nothing is left for a person. Only a conflict
+	// that is settled may be written by itself; of which rules, crdt says (settle.go).
 	Settled bool
 	Reason  Reason // why it is not settled
 	// From are the operations whose value it is; if it is nobody's, those that it is
