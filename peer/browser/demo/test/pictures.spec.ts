@@ -9,8 +9,17 @@ const picture = async (page: Page, name: string): Promise<void> => {
   await page.screenshot({ path: join(results, `${name}.png`) })
 }
 
-/** Nothing is wider than the window. */
+/** Nothing is wider than the window, and nothing sticks out of its section or lies on its neighbour. */
 const fits = async (page: Page): Promise<void> => {
+  expect(await page.evaluate(() => {
+    const box = (e: Element): DOMRect => e.getBoundingClientRect()
+    const seen = (e: Element): boolean => box(e).width > 0
+    const out = [...document.querySelectorAll(".part :is(.card, .item, .row > *, .line > *, .head > *)")].filter(seen)
+      .filter(e => box(e).right > box(e.closest(".part")!).right - 8 || box(e).left < box(e.closest(".part")!).left)
+    const over = [...document.querySelectorAll(".line, .card .row")].flatMap(l => [...l.children].filter(seen).filter((e, i, all) => all.some((o, j) => j > i &&
+      box(o).left < box(e).right - 8.5 && box(e).left < box(o).right - 8.5 && box(o).top < box(e).bottom - 1 && box(e).top < box(o).bottom - 1)))
+    return [...out, ...over].map(e => e.outerHTML.slice(0, 80))
+  })).toEqual([])
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
 }
 
@@ -49,6 +58,9 @@ test("pictures: desktop in light and dark, with somebody else at work", async ({
     await expect(page.locator("html")).toHaveAttribute("data-theme", theme)
     await picture(page, `desktop-${theme}`)
     await fits(page)
+    await page.setViewportSize({ width: 1160, height: 900 })
+    await fits(page)
+    await page.setViewportSize({ width: 1440, height: 900 })
     for (const text of [".card .name", ".history time", ".figures dt", ".empty", ".chip[aria-pressed=true]", ".set .what", ".primary", "#sql-said"]) {
       expect(await contrast(page, text), `${text} in ${theme}`).toBeGreaterThanOrEqual(4.5)
     }
