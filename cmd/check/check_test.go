@@ -131,6 +131,21 @@ func TestStepsAreChosenByName(t *testing.T) {
 	}
 }
 
+func TestTheSimulationRunsInFull(t *testing.T) {
+	chosen, err := selectSteps("simulation,test")
+	if err != nil || len(chosen) != 2 || chosen[0].name != "test" {
+		t.Fatalf("got %v, %v", chosen, err)
+	}
+	o := options{timeout: time.Minute}
+	race, full := strings.Fields(chosen[0].command(o)), strings.Fields(chosen[1].command(o))
+	if !slices.Contains(race, "-race") || !slices.Contains(race, "./...") {
+		t.Errorf("the tests run as %q, want all under the race detector", race)
+	}
+	if slices.Contains(full, "-race") || slices.Contains(full, "-short") || !slices.Contains(full, "./bench/simulation/...") || !slices.Contains(full, "1m0s") {
+		t.Errorf("the simulation runs as %q, want all of it, without the race detector, and with a timeout", full)
+	}
+}
+
 func TestAFailedCommandShowsBothOfItsOutputs(t *testing.T) {
 	c := &checker{root: t.TempDir()}
 	_, err := c.output(t.Context(), "sh", "-c", "for i in 1 2 3; do echo out; echo err >&2; done; exit 3")

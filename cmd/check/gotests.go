@@ -32,6 +32,18 @@ func tests(ctx context.Context, c *checker) error {
 	return c.goTest(ctx, nil, testArgs(c.options), c.tests)
 }
 
+// simulationArgs have no -race: a simulated network is one goroutine, which the detector
+// only slows down, so that under it the test step runs a fiftieth of them.
+func simulationArgs(o options) []string {
+	return []string{"-count=1", "-timeout", o.timeout.String(), "./bench/simulation/..."}
+}
+
+func simulationCommand(o options) string { return "go test " + strings.Join(simulationArgs(o), " ") }
+
+func simulation(ctx context.Context, c *checker) error {
+	return c.goTest(ctx, nil, simulationArgs(c.options), c.tests)
+}
+
 // tests counts and prints the result of one package's tests.
 func (c *checker) tests(p *packageResult) {
 	c.pass(len(p.Passed))

@@ -1,9 +1,10 @@
 // Command check runs every check of this repository, which is what CI runs too:
 // formatting, vet, staticcheck, layering, all tests under the race detector with
-// stock JavaScript clients, the browser peer in Chromium, a few seconds of each fuzz
-// target, each benchmark once at a tiny size, and the demo. It installs the Node
-// packages that it needs, and Chromium where it can. It
-// goes on after a failure and ends with a line "N passed, N failed" that counts
+// stock JavaScript clients, the simulated networks in their full number without it,
+// the browser peer in Chromium, a few seconds of each fuzz target, each benchmark once
+// at a tiny size, and the demo. It installs the Node packages that it needs, and
+// Chromium where it can. It goes on after a failure and ends with a line
+// "N passed, N failed" that counts
 // tests, fuzz targets, benchmarks and steps; the exit code is 1 if any failed.
 //
 //	go run ./cmd/check

@@ -23,6 +23,7 @@ func steps() []step {
 		{"layering", fixed(strings.Join(layeringArgs, " ")), layering},
 		{"node", fixed("cd bench/js && npm ci --ignore-scripts   (unless it is done)"), node},
 		{"test", testCommand, tests},
+		{"simulation", simulationCommand, simulation},
 		{"browser", browserCommand, browser},
 		{"fuzz", fuzzCommand, fuzz},
 		{"bench", fixed("SYNCLINE_BENCH=tiny " + strings.Join(benchArgs, " ")), benchmarks},
