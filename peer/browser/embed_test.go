@@ -48,7 +48,7 @@ func TestThePageHasAllItsFiles(t *testing.T) {
 	if len(names) < 4 {
 		t.Fatalf("the page names %d files", len(names))
 	}
-	paths := []string{"/worker.js", "/core.js", "/automerge.wasm", "/sqlite3.wasm", "/service-worker.js"}
+	paths := []string{"/worker.js", "/core.js", "/automerge.wasm", "/sqlite3.wasm", "/service-worker.js", "/licenses.txt"}
 	for _, n := range names {
 		paths = append(paths, n[1])
 	}

@@ -17,6 +17,8 @@ import { buildLibrary } from "../build.mjs"
 const here = dirname(fileURLToPath(import.meta.url))
 const dist = join(here, "..", "dist")
 const fromLibrary = ["worker.js", "core.js", "service-worker.js", "automerge.wasm", "sqlite3.wasm"]
+/** What others have written of the page's code: their notices go with it. */
+const others = ["@automerge/automerge", "@noble/hashes", "@sqlite.org/sqlite-wasm", "base-x", "bs58", "bs58check"]
 const asTheyAre = ["index.html", "icon.svg", "app.webmanifest"]
 
 /** The page's files by name. */
@@ -26,6 +28,7 @@ async function files() {
     await buildLibrary(lib, { types: false })
     const all = new Map(fromLibrary.map(name => [name, readFileSync(join(lib, name))]))
     for (const name of asTheyAre) all.set(name, readFileSync(join(here, name)))
+    all.set("licenses.txt", Buffer.from(others.map(notice).join("\n")))
     const common = {
       absWorkingDir: here, outdir: "/", bundle: true, format: "esm", platform: "browser", target: "es2022", minify: true, charset: "utf8",
       legalComments: "none", logLevel: "warning", write: false,
@@ -36,7 +39,7 @@ async function files() {
     await add({ entryPoints: ["theme.ts"], format: "iife" })
     await add({ entryPoints: [{ in: "style/all.css", out: "app" }] })
     // The page names its own version, which is that of all files with none in them.
-    const shell = version => ({ SHELL: JSON.stringify({ version, assets: [...all.keys(), "app.js"].filter((n, i, a) => a.indexOf(n) === i && n !== "index.html" && n !== "service-worker.js").sort().map(n => `/${n}`) }) })
+    const shell = version => ({ SHELL: JSON.stringify({ version, assets: [...all.keys(), "app.js"].filter((n, i, a) => a.indexOf(n) === i && !["index.html", "service-worker.js", "licenses.txt"].includes(n)).sort().map(n => `/${n}`) }) })
     await add({ entryPoints: ["app.ts"], define: shell("") })
     const hash = createHash("sha256")
     for (const name of [...all.keys()].sort()) hash.update(`${name} ${all.get(name).length}\n`).update(all.get(name))
@@ -45,6 +48,14 @@ async function files() {
   } finally {
     rmSync(lib, { recursive: true })
   }
+}
+
+/** The notice of a package: its own, or where it has none the name of its licence. */
+function notice(name) {
+  const folder = join(here, "..", "node_modules", name)
+  const { version, license, homepage } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  const file = readdirSync(folder).find(f => /^licen[cs]e(\.\w+)?$/i.test(f))
+  return `${name} ${version}, ${license}\n\n${file ? readFileSync(join(folder, file), "utf8").trim() : homepage}\n`
 }
 
 /** What dist has under a file's name, uncompressed. */
