@@ -80,8 +80,7 @@ type Peer struct {
 	rests   *rests
 	tally   tally
 
-	file      *storage.Store         // the store, if it can have tables
-	sql       *query.Engine          // the same
+	sql       *query.Engine          // nil of a stepped peer, whose store need not be a file
 	tables    atomic.Pointer[tables] // nil while they are not kept
 	tabling   sync.Mutex             // while they are opened
 	tablesErr error                  // why they are not kept any more; guarded by tabling

@@ -49,7 +49,10 @@ func (p *Peer) Views(ctx context.Context) ([]query.View, error) {
 }
 
 // errNoTables: a stepped peer's store need not be a file.
-var errNoTables = errors.New("a stepped peer has no tables")
+var errNoTables = errors.New("the tables of a stepped peer cannot be queried")
+
+// tables reports whether tables are kept from the start on.
+func (o *Options) tables() bool { return o.Schema != nil || o.Tables }
 
 // rules are those by which the tables show entities.
 func (o *Options) rules() crdt.Rules { return crdt.Rules{Schema: o.Schema, Functions: o.Functions} }
@@ -57,9 +60,8 @@ func (o *Options) rules() crdt.Rules { return crdt.Rules{Schema: o.Schema, Funct
 // openSQL makes the store one that can be queried, and has the tables kept if the
 // options say so: what they lack is made up in the background.
 func (p *Peer) openSQL(ctx context.Context, store *storage.Store) error {
-	p.file = store
 	p.sql = query.New(store, query.Options{Limits: p.o.QueryLimits, Ready: p.showAll})
-	if p.o.Schema == nil && !p.o.Tables {
+	if !p.o.tables() {
 		return nil
 	}
 	if err := p.startTables(ctx); err != nil {
@@ -83,7 +85,7 @@ func (p *Peer) startTables(ctx context.Context) error {
 	if p.tables.Load() != nil || p.tablesErr != nil {
 		return p.tablesErr
 	}
-	t, err := p.openTables(ctx, p.file)
+	t, err := p.openTables(ctx, p.store)
 	if err != nil {
 		return fmt.Errorf("open the tables of %s: %w", p.Path(), err)
 	}
@@ -122,7 +124,7 @@ func (p *Peer) showAll(ctx context.Context) error {
 	tried := map[storage.Lag]bool{}
 	for {
 		limit := behindTogether + len(tried)
-		generation, behind, err := p.file.Behind(ctx, limit)
+		generation, behind, err := p.store.Behind(ctx, limit)
 		if err == nil {
 			err = p.checkTables(ctx, generation)
 		}

@@ -15,6 +15,7 @@ import (
 	"syncline/crdt"
 	"syncline/crdt/schema"
 	"syncline/crdt/value"
+	"syncline/storage"
 	"syncline/storage/query"
 )
 
@@ -252,14 +253,14 @@ func TestTheFirstQueryMakesTheTables(t *testing.T) {
 	p := newPeer(t)
 	d := create(t, p)
 	do(t, d, note("a"))
-	if lag, err := p.file.Lag(bounded(t), d.ID()); err != nil || lag.Projected != -1 {
+	if lag, err := p.store.Lag(bounded(t), d.ID()); err != nil || lag.Projected != -1 {
 		t.Errorf("before: %+v, %v", lag, err)
 	}
 	if got := rowsOf(t, p, `SELECT _json ->> 'text' FROM notes`); !slices.Equal(got, []string{`[]interface {}{"a"}`}) {
 		t.Errorf("notes: %s", got)
 	}
 	do(t, d, note("b"))
-	if lag, err := p.file.Lag(bounded(t), d.ID()); err != nil || lag.Projected != lag.LastRow {
+	if lag, err := p.store.Lag(bounded(t), d.ID()); err != nil || lag.Projected != lag.LastRow {
 		t.Errorf("after an operation: %+v, %v", lag, err)
 	}
 	other := create(t, p)
@@ -407,7 +408,7 @@ func TestAStartCatchesUpByItself(t *testing.T) {
 	}
 	do(t, e, note("b"))
 	do(t, create(t, plain), note("c"))
-	if _, behind, err := plain.file.Behind(bounded(t), 10); err != nil || len(behind) != 2 {
+	if _, behind, err := plain.store.Behind(bounded(t), 10); err != nil || len(behind) != 2 {
 		t.Fatalf("behind: %v, %v", behind, err)
 	}
 	if err := plain.Close(); err != nil {
@@ -415,8 +416,8 @@ func TestAStartCatchesUpByItself(t *testing.T) {
 	}
 	p = openPeer(t, path, o)
 	for {
-		changed := p.file.TablesChanged()
-		_, behind, err := p.file.Behind(bounded(t), 10)
+		changed := p.store.(*storage.Store).TablesChanged()
+		_, behind, err := p.store.Behind(bounded(t), 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -447,7 +448,7 @@ func TestWhatComesInIsShownUnasked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lag, err := p.file.Lag(bounded(t), d.ID()); err != nil || lag.Projected != lag.LastRow || lag.LastRow == 0 {
+		if lag, err := p.store.Lag(bounded(t), d.ID()); err != nil || lag.Projected != lag.LastRow || lag.LastRow == 0 {
 			t.Errorf("after %d imports: %+v, %v", i+1, lag, err)
 		}
 	}

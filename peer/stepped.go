@@ -34,8 +34,8 @@ type Steps struct {
 // timer. Who has it carries its frames, calls Step and keeps the clock (Options.Now),
 // and so owns order and time: that is how a seeded simulation runs the desks, links
 // and outboxes of this package as they are. Only what a Peer does in goroutines that
-// has to do with other processes, and the workspace, is left out. It is exported
-// because what simulates whole networks stands above relay and peer, which do not know
+// has to do with other processes, the workspace and queries are left out: its tables
+// are kept if the options say so, and read by who has the store. It is exported because what simulates whole networks stands above relay and peer, which do not know
 // each other. It is for one goroutine; the methods of Peer that wait, such as those of
 // Document, do what waits first.
 type Stepped struct {
@@ -61,6 +61,16 @@ func OpenStepped(ctx context.Context, store Store, o Options, steps Steps) (*Ste
 	}
 	if err := s.begin(ctx, steps.Secret); err != nil {
 		return nil, err
+	}
+	if o.tables() {
+		if err := s.startTables(ctx); err != nil {
+			return nil, err
+		}
+		s.push(func() {
+			if err := s.showAll(s.io); err != nil && s.io.Err() == nil {
+				s.o.Log.Error("the tables do not show all documents", "err", err)
+			}
+		})
 	}
 	for _, l := range s.Peer.links {
 		k := &SteppedLink{s: s, l: l}
@@ -114,6 +124,9 @@ func (s *Stepped) NetworkChanged() {
 
 // Local is what the peer says of itself in a handshake.
 func (s *Stepped) Local() wire.Local { return wire.Local{PeerID: s.self, Metadata: s.metadata()} }
+
+// Show brings the tables up to the journal, as a Peer does before each query.
+func (s *Stepped) Show(ctx context.Context) error { return s.showAll(ctx) }
 
 // Begin has operations done, as Document.Do and Create, without waiting. What it
 // returns has the outcome once there is one; until then ok is false.

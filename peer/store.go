@@ -44,6 +44,13 @@ type Store interface {
 	Operation(ctx context.Context, row int64) (storage.Operation, error)
 	Operations(ctx context.Context, doc id.Document, after int64, fn func(storage.Operation) error) error
 
+	// The tables that show documents.
+	Definition(ctx context.Context) (storage.Definition, error)
+	SetTables(ctx context.Context, source []byte, tables []storage.Table) (storage.Definition, error)
+	Project(ctx context.Context, applied []int64, ps ...*storage.Projection) error
+	Lag(ctx context.Context, doc id.Document) (storage.Lag, error)
+	Behind(ctx context.Context, limit int) (generation int64, all []storage.Lag, err error)
+
 	// Values under keys.
 	Value(ctx context.Context, key string) ([]byte, error)
 	Values(ctx context.Context, prefix string, fn func(rest string, value []byte) error) error

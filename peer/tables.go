@@ -20,7 +20,7 @@ import (
 // tables say how the store's tables show entities. They are not changed: new ones take
 // their place.
 type tables struct {
-	store      *storage.Store
+	store      Store
 	generation int64
 	rules      crdt.Rules
 	defined    map[string]*storage.Table
@@ -70,7 +70,7 @@ func definitionOf(s *schema.Schema) (all []storage.Table) {
 	return all
 }
 
-func newTables(store *storage.Store, d storage.Definition, r crdt.Rules) *tables {
+func newTables(store Store, d storage.Definition, r crdt.Rules) *tables {
 	t := &tables{store: store, generation: d.Generation, rules: r, defined: make(map[string]*storage.Table, len(d.Tables))}
 	for i := range d.Tables {
 		t.defined[d.Tables[i].Collection] = &d.Tables[i]
@@ -85,7 +85,7 @@ var ErrOtherTables = errors.New("another process has made the tables by another 
 // openTables returns the tables of the store: by the peer's own schema, which replaces
 // any other, or, without one, those that are there, or else tables of JSON. nil if they
 // were made by functions that this peer does not have, so that it cannot keep them.
-func (p *Peer) openTables(ctx context.Context, store *storage.Store) (*tables, error) {
+func (p *Peer) openTables(ctx context.Context, store Store) (*tables, error) {
 	d, err := store.Definition(ctx)
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (p *Peer) openTables(ctx context.Context, store *storage.Store) (*tables, e
 }
 
 // adoptTables keeps tables that another peer has made, as that would.
-func (p *Peer) adoptTables(store *storage.Store, d storage.Definition, s tablesSource) (*tables, error) {
+func (p *Peer) adoptTables(store Store, d storage.Definition, s tablesSource) (*tables, error) {
 	parsed, err := schema.Parse(s.Schema)
 	if err != nil {
 		return nil, fmt.Errorf("read the schema of the tables: %w", err)

@@ -27,6 +27,7 @@ type Disk struct {
 	opening int64 // the last one
 	open    map[int64]bool
 	rows    map[int64]*row
+	tables  tables
 }
 
 type document struct {
@@ -37,6 +38,7 @@ type document struct {
 	quarantined map[id.Hash]bool
 	states      map[string][]byte
 	undelivered map[string]storage.Undelivered
+	shown       shown
 }
 
 type row struct {
@@ -65,6 +67,7 @@ func (d *Disk) Clone() *Disk {
 	c := &Disk{
 		Now: d.Now, id: d.id, next: d.next, opening: d.opening, meta: maps.Clone(d.meta),
 		byDoc: make(map[id.Document]*document, len(d.byDoc)), open: map[int64]bool{}, rows: make(map[int64]*row, len(d.rows)),
+		tables: d.tables,
 	}
 	moved := make(map[*document]*document, len(d.docs))
 	for _, old := range d.docs {
@@ -72,6 +75,7 @@ func (d *Disk) Clone() *Disk {
 		doc.rows, doc.have = slices.Clone(old.rows), maps.Clone(old.have)
 		doc.quarantine, doc.quarantined = slices.Clone(old.quarantine), maps.Clone(old.quarantined)
 		doc.states, doc.undelivered = maps.Clone(old.states), maps.Clone(old.undelivered)
+		doc.shown = old.shown.clone()
 		moved[old] = &doc
 		c.docs = append(c.docs, &doc)
 		c.byDoc[doc.info.Doc] = &doc
@@ -89,8 +93,12 @@ func (d *Disk) document(doc id.Document) *document {
 	known := d.byDoc[doc]
 	if known == nil {
 		known = &document{
-			info: storage.DocumentInfo{Doc: doc, Created: d.now(time.Time{}), Heads: []id.Hash{}},
-			have: map[id.Hash]int64{}, quarantined: map[id.Hash]bool{}, states: map[string][]byte{}, undelivered: map[string]storage.Undelivered{},
+			info:  storage.DocumentInfo{Doc: doc, Created: d.now(time.Time{}), Heads: []id.Hash{}},
+			shown: shown{rows: map[cell]storage.EntityRow{}},
+			have:  map[id.Hash]int64{}, quarantined: map[id.Hash]bool{}, states: map[string][]byte{}, undelivered: map[string]storage.Undelivered{},
+		}
+		if d.tables.generation == 0 {
+			known.shown.through = -1
 		}
 		d.docs = append(d.docs, known)
 		d.byDoc[doc] = known
@@ -106,7 +114,14 @@ func (d *Disk) now(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli())
 }
 
-func (d *Disk) append(b storage.Batch) []int64 {
+func (s *Store) append(b storage.Batch) []int64 {
+	d := s.d
+	before := make([]int64, len(b.Projections))
+	for i, p := range b.Projections {
+		if doc := d.byDoc[p.Doc]; doc != nil {
+			before[i] = doc.info.LastRow
+		}
+	}
 	rows := make([]int64, len(b.Entries))
 	for done := 0; done < len(b.Entries); {
 		// As many at a time as the real one inserts: a row that is there leaves a gap.
@@ -132,6 +147,9 @@ func (d *Disk) append(b storage.Batch) []int64 {
 		heads = append([]id.Hash{}, heads...)
 		id.SortHashes(heads)
 		d.document(doc).info.Heads = heads
+	}
+	for i, p := range b.Projections {
+		s.project(d.document(p.Doc), p, before[i])
 	}
 	for _, e := range b.Quarantine {
 		doc := d.document(e.Doc)

@@ -103,7 +103,10 @@ func (s *Store) Append(ctx context.Context, b storage.Batch) ([]int64, error) {
 	if err := s.ok(ctx); err != nil {
 		return nil, err
 	}
-	return s.d.append(b), nil
+	if err := s.d.fit(b.Projections); err != nil {
+		return nil, err
+	}
+	return s.append(b), nil
 }
 
 // Journal is storage.Store's.

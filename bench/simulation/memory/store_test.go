@@ -80,6 +80,15 @@ func (c *pair) actions() map[string]func(*rapid.T) {
 	blob := rapid.SliceOfN(rapid.Byte(), 1, 4)
 	rows := rapid.SliceOfN(rapid.Int64Range(1, 60), 0, 5)
 	wrote := func(err error) (any, error) { return nil, err }
+	projection := rapid.Custom(c.projection)
+	// A projection says what became of it, so that each store gets its own.
+	keep := func(p *storage.Projection) (mine *storage.Projection) {
+		if p == nil {
+			return nil
+		}
+		copied := *p
+		return &copied
+	}
 	return map[string]func(*rapid.T){
 		"append": func(t *rapid.T) {
 			c.clock = c.clock.Add(time.Millisecond)
@@ -98,7 +107,34 @@ func (c *pair) actions() map[string]func(*rapid.T) {
 				b.Quarantine = []storage.Evidence{{Doc: doc.Draw(t, ""), Hash: hash.Draw(t, ""), Reason: "r"}}
 			}
 			b.Applied = rows.Draw(t, "applied")
-			c.both("append", func(s peer.Store) (any, error) { return s.Append(ctx, b) })
+			var p *storage.Projection
+			if rapid.Bool().Draw(t, "with rows") {
+				p = projection.Draw(t, "projection")
+			}
+			c.both("append", func(s peer.Store) (any, error) {
+				mine := keep(p)
+				if b.Projections = nil; mine == nil {
+					return s.Append(ctx, b)
+				}
+				b.Projections = []*storage.Projection{mine}
+				rows, err := s.Append(ctx, b)
+				return []any{rows, mine.Kept}, err
+			})
+		},
+		"set tables": func(t *rapid.T) {
+			if rapid.IntRange(0, 2).Draw(t, "seldom") > 0 {
+				return
+			}
+			source, all := blob.Draw(t, "source"), []storage.Table{{Collection: "defined", Columns: []storage.Column{{Field: "x"}, {Field: "_doc"}}}}
+			c.both("set tables", func(s peer.Store) (any, error) { return s.SetTables(ctx, source, all) })
+		},
+		"project": func(t *rapid.T) {
+			ns, p := rows.Draw(t, "rows"), projection.Draw(t, "projection")
+			c.both("project", func(s peer.Store) (any, error) {
+				mine := keep(p)
+				err := s.Project(ctx, ns, mine)
+				return mine.Kept, err
+			})
 		},
 		"begin": func(t *rapid.T) {
 			ns := rows.Draw(t, "rows")
@@ -191,6 +227,16 @@ func (c *pair) compare(ctx context.Context, rows []int64) {
 			}
 		}
 		note(s.LastRow())
+		if err == nil {
+			var d storage.Definition
+			d, err = s.Definition(ctx)
+			note(d)
+		}
+		if err == nil {
+			generation, behind, berr := s.Behind(ctx, 2)
+			note(generation, behind)
+			err = berr
+		}
 		return all, err
 	})
 	openings := map[peer.Store]map[int64]int64{c.real: {}, c.model: {}}
@@ -229,6 +275,9 @@ func (c *pair) compare(ctx context.Context, rows []int64) {
 			note(marks(s, applying), aerr)
 			state, serr := s.SyncState(ctx, doc, "a")
 			note(state, serr)
+			lag, lerr := s.Lag(ctx, doc)
+			note(lag, lerr == nil)
+			note(c.rowsOf(s, doc))
 			between, berr := s.DocumentsBetween(ctx, 2, 50)
 			note(between, berr)
 			return all, err
