@@ -43,12 +43,27 @@ func (w *world) span(most time.Duration) time.Duration {
 }
 
 // operate has somebody do a batch of operations.
-func (w *world) operate() {
-	d := some(w, w.devices)
+func (w *world) operate() { some(w, w.devices).operate(some(w, w.docs)) }
+
+// operateSoon has somebody work with a document once its process is there, unless all
+// is mended by then.
+func (w *world) operateSoon(d *device, doc id.Document) {
+	w.in(w.span(4*time.Second), func() {
+		switch {
+		case w.mended:
+		case d.up:
+			d.operate(doc)
+		default:
+			w.operateSoon(d, doc)
+		}
+	})
+}
+
+func (d *device) operate(doc id.Document) {
+	w := d.w
 	if !d.up {
 		return
 	}
-	doc := some(w, w.docs)
 	if !slices.Contains(d.docs, doc) {
 		d.docs = append(d.docs, doc) // it is made here
 	}
@@ -119,10 +134,13 @@ var faults = []fault{
 	{"a process dies in the middle of something", (*world).dieSoon},
 	{"a disk is full", (*world).fill},
 	{"a relay loses its data", func(w *world) { w.lose(some(w, w.stations)) }},
+	{"a relay loses its data", func(w *world) { w.lose(some(w, w.stations)) }},
 	{"a relay's disk is copied", func(w *world) { w.copyRelay(some(w, w.stations)) }},
 	{"a relay's disk is put back", func(w *world) { w.restoreRelay(some(w, w.stations)) }},
 	{"a peer's disk is copied", func(w *world) { w.copyPeer(some(w, w.devices)) }},
 	{"a peer's disk is put back", func(w *world) { w.restorePeer(some(w, w.devices)) }},
+	{"a peer's disk is put back", func(w *world) { w.restorePeer(some(w, w.devices)) }},
+	{"a machine is copied while it runs", func(w *world) { w.clone(some(w, w.devices)) }},
 	{"a machine is copied while it runs", func(w *world) { w.clone(some(w, w.devices)) }},
 	{"a relay takes no tokens", (*world).lock},
 	{"a peer takes no new documents", func(w *world) {
@@ -251,12 +269,18 @@ func (w *world) restorePeer(d *device) {
 	}
 	if d.earlier == nil {
 		w.copyPeer(d)
-		w.in(w.span(10*time.Second), func() { w.restorePeer(d) })
+		if len(d.docs) > 0 {
+			w.operateSoon(d, d.docs[0])
+		}
+		w.in(5*time.Second+w.span(5*time.Second), func() { w.restorePeer(d) })
 		return
 	}
 	w.die(d.node)
 	d.disk, d.earlier, d.tainted = d.earlier, nil, true
 	d.stored = truth{}
+	if len(d.docs) > 0 {
+		w.operateSoon(d, d.docs[0]) // as before: what it did then is known to others
+	}
 	w.forgive()
 }
 
@@ -283,6 +307,10 @@ func (w *world) clone(d *device) {
 	d.tainted = true
 	c.docs, c.borrowed = slices.Clone(d.docs), maps.Clone(d.actors)
 	c.start()
+	if len(d.docs) > 0 {
+		w.operateSoon(d, d.docs[0])
+		w.operateSoon(c, d.docs[0])
+	}
 }
 
 func (w *world) lock() {
