@@ -26,6 +26,8 @@ type disk interface {
 	open() (s Store, close func(), err error)
 	// copy returns a copy as it is now, whoever has it open.
 	copy() (disk, error)
+	// rows lists what the tables of whoever has it open show of a document.
+	rows(doc id.Document) ([]string, error)
 }
 
 // modelDisk is in memory.
@@ -45,6 +47,8 @@ type fileDisk struct {
 	dir  string
 	path string
 	n    *int // files made
+
+	opened *storage.Store // by the running process
 }
 
 func (d *fileDisk) another() string {
@@ -57,6 +61,7 @@ func (d *fileDisk) open() (Store, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	d.opened = s
 	return s, func() {
 		next, err := d.copyFiles()
 		s.Close()

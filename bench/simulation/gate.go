@@ -90,6 +90,23 @@ func (g *gate) EndApplying(ctx context.Context, rows []int64) error {
 	})
 }
 
+// Project is storage.Store's.
+func (g *gate) Project(ctx context.Context, applied []int64, ps ...*storage.Projection) error {
+	return g.write(func() error {
+		g.alone = false
+		return g.Store.Project(ctx, applied, ps...)
+	})
+}
+
+// SetTables is storage.Store's.
+func (g *gate) SetTables(ctx context.Context, source []byte, tables []storage.Table) (d storage.Definition, err error) {
+	err = g.write(func() error {
+		d, err = g.Store.SetTables(ctx, source, tables)
+		return err
+	})
+	return d, err
+}
+
 // ResetApplying is storage.Store's.
 func (g *gate) ResetApplying(ctx context.Context, rows []int64) error {
 	return g.write(func() error { return g.Store.ResetApplying(ctx, rows) })

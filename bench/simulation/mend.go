@@ -156,6 +156,7 @@ func (w *world) rested() {
 	w.sameValues()
 	w.nothingLost()
 	w.derived()
+	w.tables()
 	w.claims()
 	w.alone()
 	w.left()
