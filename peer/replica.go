@@ -52,6 +52,7 @@ type member struct {
 	begin    bool             // it is ours to say the first word
 	anew     bool             // … and to ask it to forget an earlier session
 	asked    bool             // we have asked it for the document, and have no answer
+	offered  bool             // it was told of heads of ours
 	declined bool             // it does not take the document that we offered
 	holds    holding
 	asks     bool // its request is not answered
@@ -227,7 +228,7 @@ func (r *replica) take(in input) {
 		}
 	case unavailable:
 		if m := r.members[in.conn]; m != nil {
-			m.declined = !m.asked && r.graph.Len() > 0
+			m.declined = m.offered && !m.asked && r.graph.Len() > 0
 			m.asked = false
 			if m.holds == holdsUnknown {
 				m.holds = holdsNone

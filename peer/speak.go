@@ -21,7 +21,8 @@ func (r *replica) hear(m *member, in message) {
 			r.decline(m, h)
 		}
 	}
-	m.answer, m.asked, m.declined, m.requests = true, false, false, in.request
+	m.answer, m.declined, m.requests = true, false, in.request
+	m.asked = m.asked && in.request // which is no answer
 	m.theirs = in.msg.Heads
 	switch {
 	case len(in.msg.Heads) > 0:
@@ -76,8 +77,10 @@ func (r *replica) speakTo(m *member) {
 	}
 	m.writing = m.session.Pending()
 	request := r.graph.Len() == 0
-	if request && m.holds == holdsUnknown {
+	if request {
 		m.asked = true
+	} else {
+		m.offered = true
 	}
 	r.do(sendSync{conn: m.conn, request: request, data: data, rows: given.rows, more: m.writing})
 }
@@ -90,7 +93,7 @@ func (r *replica) answerRequests() {
 		return
 	}
 	for _, m := range r.order {
-		if m.barred == nil && !m.readOnly && (m.holds == holdsSome || m.asked && !r.asking(m.peer)) {
+		if m.barred == nil && !m.readOnly && (m.holds == holdsSome || m.asked && m.holds == holdsUnknown && !r.asking(m.peer)) {
 			return
 		}
 	}
