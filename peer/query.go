@@ -100,7 +100,12 @@ func (p *Peer) startTables(ctx context.Context) error {
 // of them would make them again and again.
 func (p *Peer) checkTables(ctx context.Context, generation int64) error {
 	t := p.tables.Load()
-	if t == nil || t.generation == generation {
+	if t == nil { // maybe since somebody else has come here first
+		p.tabling.Lock()
+		defer p.tabling.Unlock()
+		return p.tablesErr
+	}
+	if t.generation == generation {
 		return nil
 	}
 	p.tabling.Lock()
