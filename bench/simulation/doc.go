@@ -9,8 +9,8 @@
 // to several documents while it cuts, delays and parts connections, kills and restarts
 // what runs, has disks refuse, be lost, be put back as they were earlier, or be copied
 // to another machine; then it mends everything and wants to see, within 60 seconds of
-// the simulated time, the same heads and the same values everywhere and nothing left in
-// any outbox. While it runs it holds the network to what must never be broken, such as
+// the simulated time, the same heads, values and rows of tables everywhere and nothing
+// left in any outbox. While it runs it holds the network to what must never be broken, such as
 // that nobody speaks of what is not durable. The same seed gives the same run.
 //
 // Stores are of two kinds: SQLite files, and package memory's model of them, which is
