@@ -35,13 +35,19 @@ func browser(ctx context.Context, c *checker) error {
 	if err != nil {
 		return err
 	}
+	npm := func(args ...string) *exec.Cmd {
+		cmd := c.command(ctx, "npm", args...) // in the folder: --prefix would pass over the machine's settings of npm
+		cmd.Dir = filepath.Join(c.root, browserDir)
+		cmd.Env = append(cmd.Env, "SYNCLINE_CHROMIUM="+chromium)
+		return cmd
+	}
 	if !npmInstalled(filepath.Join(c.root, browserDir)) {
-		if _, err := c.output(ctx, "npm", "--prefix", browserDir, "ci", "--ignore-scripts", "--no-audit", "--no-fund"); err != nil {
+		if _, err := outputOf(npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")); err != nil {
 			return err
 		}
 	}
 	// The command's error, if tests fail, holds what it wrote.
-	out, err := c.output(ctx, "env", "SYNCLINE_CHROMIUM="+chromium, "npm", "--prefix", browserDir, "test")
+	out, err := outputOf(npm("test"))
 	said := out
 	if err != nil {
 		said = err.Error()

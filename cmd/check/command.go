@@ -29,12 +29,16 @@ func (c *checker) command(ctx context.Context, name string, args ...string) *exe
 // output runs a command and returns what it wrote to standard output. Its error
 // holds everything that it wrote.
 func (c *checker) output(ctx context.Context, name string, args ...string) (string, error) {
-	cmd := c.command(ctx, name, args...)
+	return outputOf(c.command(ctx, name, args...))
+}
+
+// outputOf is output of a command that is prepared.
+func outputOf(cmd *exec.Cmd) (string, error) {
 	var both transcript
 	cmd.Stdout = writerFunc(func(p []byte) (int, error) { return both.write(p, true) })
 	cmd.Stderr = writerFunc(func(p []byte) (int, error) { return both.write(p, false) })
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s\n%s: %w", both.all.String(), strings.Join(append([]string{name}, args...), " "), err)
+		return "", fmt.Errorf("%s\n%s: %w", both.all.String(), strings.Join(cmd.Args, " "), err)
 	}
 	return both.out.String(), nil
 }
