@@ -66,22 +66,17 @@ export class Workspace {
 
   /** Carries edits out, and tells when another end has them. An edit that is refused is said, and undefined. */
   async do(...ops: Operation[]): Promise<Receipt | undefined> {
+    const start = performance.now()
     try {
-      return await this.apply(ops)
+      const receipt = await this.doc.apply(ops)
+      receipt.wait("acknowledged", { timeout: 60_000 }).then(() => this.onAcknowledged(performance.now() - start), () => {})
+      return receipt
     } catch (error) {
       const { code, message } = error as { code?: string, message: string }
       // Both mean that somebody else was first.
       if (code !== "no-change" && code !== "not-found") this.onRefused(message)
       return undefined
     }
-  }
-
-  /** The same, of which an error is the caller's. */
-  async apply(ops: Operation | Operation[], at?: Parameters<Document["apply"]>[1]): Promise<Receipt> {
-    const start = performance.now()
-    const receipt = await this.doc.apply(ops, at)
-    receipt.wait("acknowledged", { timeout: 60_000 }).then(() => this.onAcknowledged(performance.now() - start), () => {})
-    return receipt
   }
 
   async #join(): Promise<void> {

@@ -6,16 +6,7 @@ import { create, intentOf, listInsert, operationsFromJSON, operationsToJSON, pac
 import { Counter, Float, parseTypedJSON, Scalar, toTypedJSON, Uint } from "../src/shared/values.ts"
 import { decodeMessage } from "../src/shared/wire.ts"
 import { difference, follow, merge } from "../src/text.ts"
-
-/** Numbers in [0, 1) that a seed decides. */
-function random(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed)
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32
-  }
-}
+import { random } from "./random.ts"
 
 test("operations go through JSON and through a worker as they are", () => {
   const ops = [

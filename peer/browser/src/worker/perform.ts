@@ -135,7 +135,8 @@ function units(text: string, pos: number, del: number, place: readonly Step[]): 
   return { from, to }
 }
 
-function skip(text: string, from: number, points: number): number | undefined {
+/** The place in UTF-16 units that lies so many code points after another; undefined if that is behind the end. */
+export function skip(text: string, from: number, points: number): number | undefined {
   let i = from
   for (; points > 0 && i < text.length; points--) i += text.codePointAt(i)! > 0xffff ? 2 : 1
   return points === 0 ? i : undefined
