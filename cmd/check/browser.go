@@ -22,10 +22,31 @@ func browserCommand(o options) string {
 	if o.noBrowser {
 		return "left out: -no-browser"
 	}
-	return "cd " + browserDir + " && npm ci --ignore-scripts && npm test"
+	parts := []string{"cd " + browserDir, "npm ci --ignore-scripts"}
+	for _, s := range browserSuites {
+		parts = append(parts, strings.Join(s.args, " "))
+	}
+	return strings.Join(parts, " && ")
 }
 
-// browser runs the tests of the browser peer, and counts them by their last line.
+// browserSuite is one command of the step, run in the peer's folder.
+type browserSuite struct {
+	name string
+	args []string
+	// counted: it says at its end how many of its tests passed and failed.
+	// What does not passes or fails as one.
+	counted bool
+}
+
+var browserSuites = []browserSuite{
+	{"the browser peer", []string{"npm", "test"}, true},
+	{"the page in dist is what its sources make", []string{"node", "demo/build.mjs", "--check"}, true},
+	{"the page's types", []string{"npx", "tsc", "--noEmit", "-p", "demo"}, false},
+	{"the page", []string{"npx", "playwright", "test", "-c", "demo"}, true},
+}
+
+// browser runs what holds the browser peer and its page. All of it runs, whatever
+// fails before.
 func browser(ctx context.Context, c *checker) error {
 	if c.options.noBrowser {
 		c.skipped = append(c.skipped, browserDir+": -no-browser")
@@ -35,33 +56,52 @@ func browser(ctx context.Context, c *checker) error {
 	if err != nil {
 		return err
 	}
-	npm := func(args ...string) *exec.Cmd {
-		cmd := c.command(ctx, "npm", args...) // in the folder: --prefix would pass over the machine's settings of npm
-		cmd.Dir = filepath.Join(c.root, browserDir)
+	dir := filepath.Join(c.root, browserDir)
+	command := func(args ...string) *exec.Cmd {
+		cmd := c.command(ctx, args[0], args[1:]...) // in the folder: --prefix would pass over the machine's settings of npm
+		cmd.Dir = dir
 		cmd.Env = append(cmd.Env, "SYNCLINE_CHROMIUM="+chromium)
 		return cmd
 	}
-	if !npmInstalled(filepath.Join(c.root, browserDir)) {
-		if _, err := outputOf(npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")); err != nil {
+	if !npmInstalled(dir) {
+		if _, err := outputOf(command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")); err != nil {
 			return err
 		}
 	}
-	// The command's error, if tests fail, holds what it wrote.
-	out, err := outputOf(npm("test"))
-	said := out
-	if err != nil {
-		said = err.Error()
+	var errs []error
+	for _, s := range browserSuites {
+		out, err := outputOf(command(s.args...))
+		errs = append(errs, s.count(c, out, err))
 	}
-	passed, failed, ok := browserCounts(said)
+	return errors.Join(errs...)
+}
+
+// count enters what a suite said into the totals. err is the command's, and holds
+// what it wrote if it failed.
+func (s browserSuite) count(c *checker, out string, err error) error {
+	if !s.counted {
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		c.pass(1)
+		return nil
+	}
+	if err != nil {
+		out = err.Error()
+	}
+	passed, failed, ok := browserCounts(out)
 	if !ok {
-		return errors.Join(errors.New("the tests of the browser peer did not say how many passed"), err)
+		return errors.Join(fmt.Errorf("%s: the tests did not say how many passed", s.name), err)
+	}
+	if err != nil && failed == 0 {
+		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	c.pass(passed)
 	for range failed {
-		c.fail("%s (a test)", browserDir)
+		c.fail("%s: %s (a test)", browserDir, s.name)
 	}
 	if failed > 0 {
-		c.printf("%s\n", indent(said))
+		c.printf("%s\n", indent(out))
 	}
 	return nil
 }
