@@ -50,6 +50,7 @@ type member struct {
 	saved    []byte           // the sync state that was last saved for it
 	session  *session.Session // nil until somebody has said something
 	begin    bool             // it is ours to say the first word
+	opened   bool             // we have said it, with heads, and there was no answer yet
 	anew     bool             // … and to ask it to forget an earlier session
 	asked    bool             // we have asked it for the document, and have no answer
 	offered  bool             // it was told of heads of ours
@@ -229,7 +230,7 @@ func (r *replica) take(in input) {
 	case unavailable:
 		if m := r.members[in.conn]; m != nil {
 			m.declined = m.offered && !m.asked && r.graph.Len() > 0
-			m.asked = false
+			m.asked, m.opened = false, false
 			if m.holds == holdsUnknown {
 				m.holds = holdsNone
 			}

@@ -21,7 +21,7 @@ func (r *replica) hear(m *member, in message) {
 			r.decline(m, h)
 		}
 	}
-	m.answer, m.declined, m.requests = true, false, in.request
+	m.answer, m.opened, m.declined, m.requests = true, false, false, in.request
 	m.asked = m.asked && in.request // which is no answer
 	m.theirs = in.msg.Heads
 	switch {
@@ -56,6 +56,11 @@ func (r *replica) speakIfDue(m *member) {
 	if m.session == nil || m.barred != nil || m.writing || !m.begin && !m.answer && !m.behind && !r.grown {
 		return
 	}
+	if m.opened && !m.begin && !m.session.Pending() {
+		// What we would say now has it ask for what its answer to the first word asks
+		// for, too, and so be sent that twice.
+		return
+	}
 	m.answer, m.behind = false, false
 	if m.requests && r.graph.Len() == 0 {
 		return // its answer is that we have nothing, or comes later
@@ -70,11 +75,13 @@ func (r *replica) speakTo(m *member) {
 		r.hangUp(m, wire.CloseInternal, fmt.Errorf("document %s: %w", r.doc, err))
 		return
 	}
+	opening := m.begin
 	m.begin = false
 	m.asks = false
 	if data == nil {
 		return
 	}
+	m.opened = opening && r.graph.Len() > 0
 	m.writing = m.session.Pending()
 	request := r.graph.Len() == 0
 	if request {
