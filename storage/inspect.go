@@ -154,6 +154,8 @@ func (i *Inspection) checkPages(ctx context.Context, quick bool, fn func(FileFau
 			f.Kind, f.Name = FaultIndex, name
 		} else if name, ok := strings.CutPrefix(line, "non-unique entry in index "); ok {
 			f.Kind, f.Name = FaultIndex, name
+		} else if name, ok := strings.CutPrefix(line, "malformed inverted index for FTS4 table main."); ok {
+			f.Kind, f.Name = FaultIndex, name
 		}
 		if line == "ok" || f.Kind == FaultIndex && indexes[f.Name] {
 			continue // once for each index

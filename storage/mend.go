@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -262,8 +263,11 @@ func (m *Mending) DropUnreferenced(ctx context.Context, table string, row int64)
 	return m.one(ctx, "drop what belongs to nothing", query)
 }
 
-// Reindex makes an index anew from its table.
+// Reindex makes an index anew from its table; also a full-text index.
 func (m *Mending) Reindex(ctx context.Context, index string) error {
+	if strings.HasPrefix(index, searchPrefix) {
+		return m.one(ctx, "make a full-text index anew", `INSERT INTO "`+index+`" ("`+index+`") VALUES ('rebuild')`)
+	}
 	return m.one(ctx, "make an index anew", `REINDEX "`+index+`"`)
 }
 

@@ -234,9 +234,7 @@ func (t *tx) projectRow(c *projected, doc string, r *EntityRow) (changed bool, e
 	case len(r.Values) != len(c.table.Columns):
 		return false, fmt.Errorf("%w: %d values for %d columns", ErrInvalid, len(r.Values), len(c.table.Columns))
 	default:
-		query, args = c.put, append(args, doc, r.Entity)
-		args = append(args, r.Values...)
-		args = append(args, orNull(r.JSON), r.Conflict, orNull(r.Violation))
+		query, args = c.put, r.appendTo(append(args, doc, r.Entity))
 	}
 	t.args = args
 	result, err := t.result(query, args...)
@@ -245,6 +243,12 @@ func (t *tx) projectRow(c *projected, doc string, r *EntityRow) (changed bool, e
 	}
 	n, err := result.RowsAffected()
 	return n > 0, err
+}
+
+// appendTo appends what a defined table has of the row, in the order of Table.written.
+func (r *EntityRow) appendTo(args []any) []any {
+	args = append(args, r.Values...)
+	return append(args, orNull(r.JSON), r.Conflict, orNull(r.Violation))
 }
 
 func orNull(s string) any {
@@ -360,11 +364,7 @@ func (c *projected) entities() {
 // nobody is told of it.
 func (c *projected) own() {
 	name := projectionTable(c.number)
-	columns := make([]string, 0, len(c.table.Columns)+3)
-	for _, k := range c.table.Columns {
-		columns = append(columns, QuoteName(k.Name))
-	}
-	columns = append(columns, ColumnExtra, ColumnConflict, ColumnViolation)
+	columns := c.table.written()
 	set := make([]string, len(columns))
 	fresh := make([]string, len(columns))
 	for i, k := range columns {

@@ -244,6 +244,15 @@ func (t *Table) searched() (names []string) {
 	return names
 }
 
+// written lists the columns in which an entity is shown, quoted.
+func (t *Table) written() []string {
+	names := make([]string, 0, len(t.Columns)+3)
+	for _, c := range t.Columns {
+		names = append(names, QuoteName(c.Name))
+	}
+	return append(names, ColumnExtra, ColumnConflict, ColumnViolation)
+}
+
 // searchStatements make a full-text index that has the words alone: the texts are
 // read from the table. Triggers keep it, so that whoever writes a row cannot leave
 // the index behind; the old words go before the old text does.
@@ -284,4 +293,6 @@ func (o Search) tokenizer() string {
 
 // projectionTable and searchTable name the tables of a collection in the file.
 func projectionTable(n int64) string { return fmt.Sprintf("projection_%d", n) }
-func searchTable(n int64) string     { return fmt.Sprintf("search_%d", n) }
+func searchTable(n int64) string     { return fmt.Sprintf("%s%d", searchPrefix, n) }
+
+const searchPrefix = "search_"
