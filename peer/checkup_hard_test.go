@@ -74,10 +74,12 @@ func TestARepairThatIsKilledAtAnyStepIsTakenUpAgain(t *testing.T) {
 // Whatever is wrong with the bytes of a file, looking at it and mending it come to an
 // end, and what a repair says is mended is.
 func TestRandomDamageEndsNothing(t *testing.T) {
-	s := newPatient(t)
-	healthy, err := os.ReadFile(s.path)
-	if err != nil {
-		t.Fatal(err)
+	var healthy [2][]byte // the second with tables
+	for i, path := range []string{newPatient(t).path, newTabled(t).path} {
+		var err error
+		if healthy[i], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 	seeds := uint64(60)
 	if os.Getenv("SYNCLINE_FULL") != "" {
@@ -86,7 +88,7 @@ func TestRandomDamageEndsNothing(t *testing.T) {
 	found, refused, well := 0, 0, 0
 	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 11))
-		b := slices.Clone(healthy)
+		b := slices.Clone(healthy[seed%2])
 		switch r.IntN(4) {
 		case 0: // a page of something else
 			page := 4096 * r.IntN(len(b)/4096)

@@ -22,8 +22,9 @@ func doctorCommand() *cobra.Command {
 		Short: "Look for what is wrong with a file, and mend it",
 		Long: "Look at the file of a peer or of a relay, or only at the documents named: whether\n" +
 			"the pages can be read, each change decodes to its hash and fits its document, none\n" +
-			"is missing, and all that is noted beside the changes is what they say. Looking\n" +
-			"changes nothing, and a peer or a relay may be running on the file.\n\n" +
+			"is missing, all that is noted beside the changes is what they say, and the tables\n" +
+			"show what the documents hold. Looking changes nothing, and a peer or a relay may\n" +
+			"be running on the file.\n\n" +
 			"With --repair it mends what can be mended without losing anything; nobody else may\n" +
 			"have the file open. A change that is damaged is first written to the directory\n" +
 			"that --export names, FILE.evidence if it names none, and the next sync fetches\n" +

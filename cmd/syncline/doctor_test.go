@@ -99,6 +99,31 @@ func TestDoctorFindsAndMends(t *testing.T) {
 	done(t, "doctor", "--db", db)
 }
 
+// A table that says something else than its document, as a person sees it.
+func TestDoctorOnTables(t *testing.T) {
+	db, doc := newStore(t)
+	op(t, db, doc, "create", "items", "milk", `{"text":"Milk"}`)
+	shown := done(t, "sql", "--db", db, "SELECT _id, _json FROM items")
+	d, err := sql.Open("sqlite3", db)
+	if err == nil {
+		_, err = d.Exec(`UPDATE entities SET _json = '{"text":"Beer"}'`)
+		d.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, screen := onTerminal(t, 80, "doctor", "--db", db)
+	if code != 1 || !strings.Contains(screen, "  projection  "+doc+"\n") || !strings.Contains(screen, "(items/milk)") || !strings.Contains(screen, "    Repair: make its rows anew.") {
+		t.Errorf("exit code %d\n%s", code, screen)
+	}
+	if code, screen = onTerminal(t, 80, "doctor", "--db", db, "--repair"); code != 0 || !strings.Contains(screen, "Done: make its rows anew.") {
+		t.Errorf("exit code %d\n%s", code, screen)
+	}
+	if got := done(t, "sql", "--db", db, "SELECT _id, _json FROM items"); got != shown {
+		t.Errorf("after the repair the table shows %s, before it was %s", got, shown)
+	}
+}
+
 func TestDoctorRefuses(t *testing.T) {
 	db, _ := newStore(t)
 	dir := t.TempDir()

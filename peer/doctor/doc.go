@@ -40,4 +40,5 @@
 //	copy        another device goes by this one's name: the file was copied
 //	record      an operation and its change do not belong together (a peer's)
 //	core        a document cannot be loaded, or reads differently (a peer's)
+//	projection  the tables show other rows than the document has (a peer's)
 package doctor

@@ -114,8 +114,33 @@ func (e *examination) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if e.again || e.o.Quick || e.o.Documents != nil {
+		return nil
+	}
+	return e.strangers(ctx)
+}
+
+// strangers looks for rows of documents that are not in the file.
+func (e *examination) strangers(ctx context.Context) error {
+	err := e.i.ShownNowhere(ctx, func(doc string) error {
+		e.add(Finding{Kind: Projection, Name: doc, What: "the tables show rows of a document that is not in the file",
+			Mend:   "delete the rows",
+			Repair: func(ctx context.Context, m *storage.Mending) error { return m.DropShown(ctx, doc) }})
+		return nil
+	})
+	switch {
+	case errors.Is(err, storage.ErrTables):
+		e.add(Finding{Kind: Projection, What: err.Error(), Why: OtherTables})
+	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrIO):
+		return nil // a finding says so
+	default:
+		return err
+	}
 	return nil
 }
+
+// OtherTables is what to do about tables that are not as they were defined.
+const OtherTables = "open the file with an app that has another version of its schema, which makes all tables anew; the documents are not concerned"
 
 // list returns the numbers of the documents to look at.
 func (e *examination) list(ctx context.Context) (numbers []int64, err error) {

@@ -31,6 +31,7 @@ const (
 	Copy       Kind = "copy"
 	Record     Kind = "record"
 	Core       Kind = "core"
+	Projection Kind = "projection"
 )
 
 // Finding is one thing that is wrong, or worth knowing.
@@ -54,6 +55,8 @@ type Finding struct {
 	// Repair does it. nil with a Mend: opening the file as its owner does, which
 	// finishes what a start-up has to, is all that is needed.
 	Repair func(context.Context, *storage.Mending) error `json:"-"`
+	// Open has the owner open the file after Repair, for the rest.
+	Open bool `json:"-"`
 	// Rows of the journal are exported before Repair is called.
 	Rows []int64 `json:"-"`
 }

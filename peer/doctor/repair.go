@@ -23,8 +23,13 @@ const rounds = 64
 func Repair(ctx context.Context, path string, o Options) (*Report, error) {
 	r := &Report{Path: path, tried: map[key]bool{}, failed: map[key]error{}}
 	x := newExport(path, o.Export)
-	for round, o := 0, o; round < rounds; round++ {
-		n, start, err := mendOnce(ctx, path, o, x, r, round > 0)
+	again := false // only the documents in which something was mended are left to look at
+	for range rounds {
+		look, before := o, len(r.Mended)
+		if again {
+			look.Documents = r.mended()
+		}
+		start, err := mendOnce(ctx, path, look, x, r, again)
 		if errors.Is(err, storage.ErrDamaged) {
 			r.Findings = append(r.Findings, beyondReach(err))
 			return r, nil
@@ -38,10 +43,11 @@ func Repair(ctx context.Context, path string, o Options) (*Report, error) {
 				return nil, fmt.Errorf("finish the start-up: %w", err)
 			}
 		}
-		o.Documents = r.mended()
-		if n == 0 || len(o.Documents) == 0 {
+		now := r.Mended[before:]
+		if len(now) == 0 {
 			break
 		}
+		again = !slices.ContainsFunc(now, func(f Finding) bool { return f.Document == (id.Document{}) })
 	}
 	after, err := Examine(ctx, path, o)
 	if err != nil {
@@ -70,34 +76,35 @@ func (o *Options) at(what string) {
 
 // mendOnce is one round. start are the documents that the owner has to open. again
 // leaves out what is not about documents.
-func mendOnce(ctx context.Context, path string, o Options, x *export, r *Report, again bool) (n int, start []id.Document, err error) {
+func mendOnce(ctx context.Context, path string, o Options, x *export, r *Report, again bool) (start []id.Document, err error) {
 	m, err := storage.Mend(ctx, path)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	e := newExamination(m.Inspection(), o)
 	e.again = again
 	if err := e.run(ctx); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	for _, f := range e.found {
 		if f.Mend == "" || f.Fixed {
 			continue
 		}
-		if f.Repair == nil {
+		if f.Repair == nil || f.Open {
 			start = append(start, f.Document)
-		} else {
+		}
+		if f.Repair != nil {
 			if len(f.Rows) > 0 {
 				o.at("export " + string(f.Kind))
 				if err := x.rows(ctx, m.Inspection(), &f); err != nil {
-					return n, nil, err
+					return nil, err
 				}
 			}
 			o.at("mend " + string(f.Kind))
 			if err := f.Repair(ctx, m); err != nil {
 				if ctx.Err() != nil {
-					return n, nil, err
+					return nil, err
 				}
 				r.failed[f.key()] = err
 				continue
@@ -107,11 +114,10 @@ func mendOnce(ctx context.Context, path string, o Options, x *export, r *Report,
 		if !r.tried[f.key()] {
 			r.tried[f.key()] = true
 			r.Mended = append(r.Mended, f)
-			n++
 		}
 	}
 	slices.SortFunc(start, func(a, b id.Document) int { return bytes.Compare(a[:], b[:]) })
-	return n, slices.Compact(start), nil
+	return slices.Compact(start), nil
 }
 
 // settle takes out of what was mended what is there still, and says why the rest is.
@@ -122,6 +128,8 @@ func (r *Report) settle(failed map[key]error) {
 		left[f.key()] = f.Mend != ""
 		if err := failed[f.key()]; err != nil {
 			f.Mend, f.Why = "", "it could not be mended: "+err.Error()
+		} else if f.Mend != "" {
+			f.Mend, f.Why = "", "it is there after a repair, as something else is in its way: "+restore
 		}
 	}
 	r.Mended = slices.DeleteFunc(r.Mended, func(f Finding) bool { return left[f.key()] })
