@@ -31,6 +31,8 @@ func statusCommand() *cobra.Command {
 			"  offline   until the network has a way to it\n" +
 			"  stopped   another attempt would not help: see syncline outbox list\n" +
 			"  idle      no peer is running on the file\n\n" +
+			"On a terminal it also says where what should be equal is not: documents that\n" +
+			"another end reads otherwise, and numbers of an actor that were used twice.\n\n" +
 			"With --watch it goes on and prints lines when something has changed, until it is\n" +
 			"interrupted. With --json it prints one object a line, with the documents, the\n" +
 			"counters and all else that is known. If the output is not a terminal, fields are\n" +
@@ -67,6 +69,8 @@ type showing struct {
 	p    *peer.Peer
 	out  io.Writer
 	last string // what was printed, but for what the time alone changes
+
+	diverged string // as it was last printed
 }
 
 func (s *showing) run(ctx context.Context) error {
@@ -98,7 +102,12 @@ func (s *showing) show(ctx context.Context) error {
 		return err
 	}
 	rows := statusRows(status)
-	steady := fmt.Sprint(status.Unacknowledged, status.Running, rows)
+	width, people := terminal(s.out)
+	if width <= 0 {
+		width = 80
+	}
+	diverged := divergedText(status, width)
+	steady := fmt.Sprint(status.Unacknowledged, status.Running, rows, diverged)
 	first := s.last == ""
 	if steady == s.last {
 		return nil
@@ -119,7 +128,12 @@ func (s *showing) show(ctx context.Context) error {
 	for _, r := range rows {
 		t.add(append([]cell{at, number(int64(status.Unacknowledged)), oldest}, r...)...)
 	}
-	return t.write(s.out)
+	if err := t.write(s.out); err != nil || !people || diverged == s.diverged {
+		return err
+	}
+	s.diverged = diverged
+	_, err = io.WriteString(s.out, diverged)
+	return err
 }
 
 // statusRows are the parts of the lines that are about a remote each.
@@ -177,6 +191,7 @@ type (
 		Clients        []jsonClient   `json:"clients"`
 		Documents      []jsonDocument `json:"documents"`
 		Conflicts      *jsonConflicts `json:"conflicts,omitempty"` // of a peer that resolves
+		Mismatches     []jsonMismatch `json:"mismatches,omitempty"`
 		Counters       jsonCounters   `json:"counters"`
 		Reconciliation []jsonBucket   `json:"reconciliation"`
 	}
@@ -237,6 +252,14 @@ type (
 		Due       int `json:"due"`       // to be settled by rule
 		Held      int `json:"held"`      // documents that are not settled by the schema
 	}
+	jsonMismatch struct { // a document that another end with equal heads reads otherwise
+		Document string       `json:"document"`
+		Ours     string       `json:"ours"` // digests
+		Theirs   string       `json:"theirs"`
+		Peer     string       `json:"peer"`
+		Time     time.Time    `json:"time"`
+		Verdict  peer.Verdict `json:"verdict"`
+	}
 	jsonBucket struct {
 		Seconds *float64 `json:"atMostSeconds"` // null: longer than all
 		Count   int64    `json:"count"`
@@ -272,6 +295,9 @@ func statusJSON(s peer.Status, now time.Time) jsonStatus {
 		j.Documents = append(j.Documents, jsonDocument{
 			d.ID.URL(), d.Changes, d.Bytes, len(d.Heads), d.Unacknowledged, d.Pending, len(d.Quarantined), d.Divergences,
 		})
+	}
+	for _, m := range s.Mismatches {
+		j.Mismatches = append(j.Mismatches, jsonMismatch{m.Document.URL(), m.Ours, m.Theirs, m.Peer, m.Time.UTC(), m.Verdict})
 	}
 	for i, count := range n.Reconciliation.Counts {
 		b := jsonBucket{Count: count}
