@@ -39,7 +39,7 @@ export class PageServer {
       response.setHeader("cross-origin-opener-policy", "same-origin")
       response.setHeader("cross-origin-embedder-policy", "require-corp")
     }
-    const pages: { [path: string]: string } = { "/": page("/boot.js"), "/stock": page("/pages/stock.js"), "/repo": page("/pages/repo.js") }
+    const pages: { [path: string]: string } = { "/": page("/boot.js"), "/stock": page("/pages/stock.js"), "/repo": page("/pages/repo.js"), "/react": page("/pages/react.js") }
     if (pages[path]) return void response.setHeader("content-type", "text/html").end(pages[path])
     if (path === "/boot.js") {
       return void response.setHeader("content-type", "text/javascript").end(`import * as s from "/lib/index.js"; import * as t from "/lib/text.js"; import * as o from "/lib/offline.js"

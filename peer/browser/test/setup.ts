@@ -9,7 +9,7 @@ import { programPath, root } from "./paths.ts"
 export default async function setup(): Promise<void> {
   await buildLibrary(join(root, "lib"), { types: false })
   await build({
-    absWorkingDir: root, entryPoints: { stock: "test/pages/stock.ts", repo: "test/pages/repo.ts" }, outdir: "test-results/pages", bundle: true, format: "esm",
+    absWorkingDir: root, entryPoints: { stock: "test/pages/stock.ts", repo: "test/pages/repo.ts", react: "test/pages/react.ts" }, outdir: "test-results/pages", bundle: true, format: "esm",
     platform: "browser", target: "es2022", logLevel: "warning", conditions: ["browser"], splitting: true,
   })
   if (!process.env.SYNCLINE_PROGRAM || !existsSync(process.env.SYNCLINE_PROGRAM)) {

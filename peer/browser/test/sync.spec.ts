@@ -28,6 +28,9 @@ test("two tabs, two profiles and a native peer converge", async ({ profile, othe
   // Who did what is in the changes, for all.
   const log = await far.evaluate(() => globalThis.doc.log({ limit: 1000 }))
   expect(log.map(e => e.intent)).toEqual(expect.arrayContaining(["create items/native", "increment items/first", "create items/a"]))
+  expect(log.length).toBe(new Set(log.map(e => e.hash)).size)
+  expect(log.at(-1)!.intent, "the first of all is the last").toBe("create items/first")
+  expect(await far.evaluate(() => globalThis.doc.log({ limit: 4 }))).toEqual(log.slice(0, 4))
 })
 
 test("offline edits survive a reload and reach others later", async ({ profile, other, pages, relay }) => {

@@ -8,6 +8,8 @@ import type { Tally } from "./telemetry.js"
 const saveAfter = 500
 
 interface End { heads: string[], peer: boolean }
+/** An operation made here that nobody else is known to have. time: ms since 1970. */
+interface Open { sequence: number, hash: string, time: number }
 
 /**
  * How far changes have come. That is not kept for each: what an end has acknowledged are the heads that it
@@ -16,11 +18,21 @@ interface End { heads: string[], peer: boolean }
 export class Acknowledgements {
   readonly #ends = new Map<DocumentId, Map<string, End>>()
   readonly #unsaved = new Map<DocumentId, Set<Conn>>()
-  /** What a document lacked elsewhere when it stood at these heads. */
-  readonly #lacking = new Map<DocumentId, { at: string, changes: number }>()
+  /** How many changes of a document no other end has, as of a sequence of the journal and of what the ends had said. Documents that all is known of are not in it. */
+  readonly #lacking = new Map<DocumentId, { through: number, heads: string, changes: number }>()
+  readonly #open = new Map<DocumentId, Open[]>()
+  /** The last operation that is in #open, or is acknowledged. */
+  #read = 0
+  /** Documents of which that has to be counted again. There may be thousands, of which few change at a time. */
+  readonly #uncounted = new Set<DocumentId>()
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(private readonly engine: Engine, private readonly tally: Tally) {}
+  constructor(private readonly engine: Engine, private readonly tally: Tally) {
+    for (const { id } of engine.journal.documents()) this.#uncounted.add(id)
+  }
+
+  /** A document has more changes than before. */
+  changed(id: DocumentId): void { this.#uncounted.add(id) }
 
   #of(id: DocumentId): Map<string, End> {
     let ends = this.#ends.get(id)
@@ -40,32 +52,47 @@ export class Acknowledgements {
     const before = this.#of(id).get(conn.storageId)
     if (before && before.heads.join() === known.join()) return false
     this.#of(id).set(conn.storageId, { heads: known, peer: conn.isPeer })
+    this.#uncounted.add(id)
     this.#unsaved.set(id, (this.#unsaved.get(id) ?? new Set()).add(conn))
-    this.#timer ??= setTimeout(() => this.#saveAll(), saveAfter)
+    this.#timer ??= setTimeout(() => this.saveAll(), saveAfter)
     this.#settle(id, known)
     return true
   }
 
   /** Notes the time at which operations made here were first known elsewhere. */
   #settle(id: DocumentId, heads: string[]): void {
-    const open = this.engine.db.all(`SELECT o.sequence, j.hash, j.time FROM operations o JOIN journal j USING (sequence) JOIN documents d USING (doc)
-      WHERE o.acknowledged IS NULL AND d.id = ?`, id)
-    if (open.length === 0) return
+    const open = this.#openOf(id)
+    if (open.length === 0 || heads.length === 0) return
     const lacks = new Set(this.engine.replica(id).since(heads)), now = this.engine.now()
-    const done = open.filter(o => !lacks.has(String(o["hash"])))
+    const done = open.filter(o => !lacks.has(o.hash))
     if (done.length === 0) return
     try {
-      this.engine.db.transaction(() => { for (const o of done) this.engine.db.run("UPDATE operations SET acknowledged = ? WHERE sequence = ?", now, o["sequence"]!) })
+      this.engine.db.transaction(() => { for (const o of done) this.engine.db.run("UPDATE operations SET acknowledged = ? WHERE sequence = ?", now, o.sequence) })
     } catch {
       return // a full disk: it is noted with the next heads
     }
-    for (const o of done) this.tally.reconciled(now - Number(o["time"]))
+    const left = open.filter(o => lacks.has(o.hash))
+    if (left.length > 0) this.#open.set(id, left)
+    else this.#open.delete(id)
+    for (const o of done) this.tally.reconciled(now - o.time)
+  }
+
+  #openOf(id: DocumentId): Open[] {
+    for (const row of this.engine.db.all(`SELECT d.id, o.sequence, j.hash, j.time FROM operations o JOIN journal j USING (sequence) JOIN documents d USING (doc)
+      WHERE o.acknowledged IS NULL AND o.sequence > ? ORDER BY o.sequence`, this.#read)) {
+      const doc = String(row["id"]), list = this.#open.get(doc)
+      const o = { sequence: Number(row["sequence"]), hash: String(row["hash"]), time: Number(row["time"]) }
+      if (list) list.push(o)
+      else this.#open.set(doc, [o])
+      this.#read = o.sequence
+    }
+    return this.#open.get(id) ?? []
   }
 
   /** Says of each change of a document where it is beside here. */
   progress(id: DocumentId, conns: Iterable<Conn>): (hash: string) => Progress {
     const r = this.engine.replica(id)
-    const ends = [...this.#of(id)].map(([name, e]) => ({ name, peer: e.peer, lacks: new Set(r.since(e.heads)) }))
+    const ends = [...this.#of(id)].filter(([, e]) => e.heads.length > 0).map(([name, e]) => ({ name, peer: e.peer, lacks: new Set(r.since(e.heads)) }))
     const live = [...conns].some(c => c.has(id))
     return hash => {
       const acknowledged = ends.filter(e => !e.lacks.has(hash))
@@ -76,16 +103,37 @@ export class Acknowledgements {
 
   /** The documents with changes that no other end is known to have. */
   pending(): { document: DocumentId, changes: number }[] {
-    const list: { document: DocumentId, changes: number }[] = []
-    for (const { id } of this.engine.journal.documents()) {
-      const heads = [...this.#of(id).values()].flatMap(e => e.heads)
-      const newest = Number(this.engine.db.get("SELECT max(sequence) AS s FROM journal JOIN documents d USING (doc) WHERE d.id = ?", id)?.["s"] ?? 0)
-      const at = `${newest} ${heads.join()}`
-      let known = this.#lacking.get(id)
-      if (known?.at !== at) this.#lacking.set(id, known = { at, changes: this.engine.replica(id).since(heads).length })
-      if (known.changes > 0) list.push({ document: id, changes: known.changes })
+    this.#count()
+    return [...this.#lacking].filter(([, l]) => l.changes > 0).map(([document, { changes }]) => ({ document, changes }))
+  }
+
+  /** Reports whether another end has all that is here. */
+  settled(): boolean {
+    this.#count()
+    for (const l of this.#lacking.values()) if (l.changes > 0) return false
+    return true
+  }
+
+  #count(): void {
+    const { db } = this.engine
+    for (const id of this.#uncounted) {
+      const doc = this.engine.journal.find(id)
+      if (doc === undefined) continue
+      const known = [...this.#of(id).values()].flatMap(e => e.heads), heads = known.join()
+      const before = this.#lacking.get(id)
+      const through = Number(db.get("SELECT max(sequence) AS s FROM journal")!["s"] ?? 0)
+      if (before && before.heads === heads && before.changes > 0) {
+        // Nobody has said anything since: all that came is more.
+        const more = Number(db.get("SELECT count(*) AS n FROM journal WHERE sequence > ? AND +doc = ?", before.through, doc)!["n"])
+        this.#lacking.set(id, { through, heads, changes: before.changes + more })
+        continue
+      }
+      const r = this.engine.replica(id)
+      const changes = known.length === 0 ? r.changes : r.since(known).length
+      if (changes > 0) this.#lacking.set(id, { through, heads, changes })
+      else this.#lacking.delete(id)
     }
-    return list
+    this.#uncounted.clear()
   }
 
   /** When the first operation was made that nobody else is known to have, in ms since 1970. */
@@ -96,22 +144,29 @@ export class Acknowledgements {
 
   /** Keeps what is known of a connection that ends. */
   save(conn: Conn): void {
-    for (const [id, conns] of this.#unsaved) if (conns.has(conn)) this.#write(id, conn)
+    this.#write([...this.#unsaved].filter(([, conns]) => conns.delete(conn)).map(([id]) => [id, conn]))
   }
 
-  #saveAll(): void {
+  /** Keeps what is known of all connections. */
+  saveAll(): void {
+    clearTimeout(this.#timer)
     this.#timer = undefined
-    for (const [id, conns] of this.#unsaved) for (const c of conns) this.#write(id, c)
+    const all = [...this.#unsaved].flatMap(([id, conns]) => [...conns].map((c): [DocumentId, Conn] => [id, c]))
     this.#unsaved.clear()
+    this.#write(all)
   }
 
-  #write(id: DocumentId, conn: Conn): void {
-    const end = this.#of(id).get(conn.storageId), doc = this.engine.journal.find(id), state = conn.saved(id)
-    this.#unsaved.get(id)?.delete(conn)
-    if (!end || doc === undefined || !state) return
+  #write(list: [DocumentId, Conn][]): void {
+    if (list.length === 0) return
     try {
-      this.engine.db.transaction(() => this.engine.db.run(`INSERT INTO sync_states (doc, remote, state, heads) VALUES (?, ?, ?, ?)
-        ON CONFLICT (doc, remote) DO UPDATE SET state = excluded.state, heads = excluded.heads`, doc, conn.storageId, state, JSON.stringify(end.heads)))
+      this.engine.db.transaction(() => {
+        for (const [id, conn] of list) {
+          const end = this.#of(id).get(conn.storageId), doc = this.engine.journal.find(id), state = conn.saved(id)
+          if (!end || doc === undefined || !state) continue
+          this.engine.db.run(`INSERT INTO sync_states (doc, remote, state, heads) VALUES (?, ?, ?, ?)
+            ON CONFLICT (doc, remote) DO UPDATE SET state = excluded.state, heads = excluded.heads`, doc, conn.storageId, state, JSON.stringify(end.heads))
+        }
+      })
     } catch { /* it is only a shortcut, and will be learnt again */ }
   }
 

@@ -183,6 +183,7 @@ export class Hub implements LinkEvents, ConnEvents {
 
   committed(id: DocumentId, _local: boolean): void {
     this.#open.add(id)
+    this.#acks.changed(id)
     // Not now: the commit's own connection answers itself, and what else was committed by then goes along.
     queueMicrotask(() => {
       if (!this.#closed) for (const c of this.#all()) this.#offer(c, id)
@@ -242,8 +243,9 @@ export class Hub implements LinkEvents, ConnEvents {
   }
 
   /** Resolves when another end has everything that is here. */
-  flush(timeout: number): Promise<void> {
-    return this.until(undefined, () => this.#acks.pending().length === 0, timeout)
+  async flush(timeout: number): Promise<void> {
+    await this.until(undefined, () => this.#acks.settled(), timeout)
+    this.#acks.saveAll() // so that it is known after the page, too
   }
 
   simulate(condition: Condition): void {

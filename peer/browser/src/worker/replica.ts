@@ -11,6 +11,9 @@ import { perform } from "./perform.js"
 /** Entities that a change has touched, by collection; "all" if it has made or removed a collection. */
 export type Dirty = Map<string, Set<string> | "all">
 
+/** What a change says of itself. */
+type Meta = NonNullable<ReturnType<Handle["getChangeMetaByHash"]>>
+
 /** From so many changes at once on, one segment is stored for them and not each. */
 const bulk = 1000
 
@@ -45,6 +48,28 @@ export class Replica {
   /** How many changes the ends that have said these heads do not have. */
   since(heads: readonly string[]): string[] {
     return this.handle.getChangesMeta(this.known(heads)).map(m => m.hash)
+  }
+
+  /** The last changes, each before what it builds on: a long history is not read for the end of it. */
+  newest(limit: number): Meta[] {
+    const list: Meta[] = [], seen = new Set<string>()
+    let open: Meta[] = []
+    const reach = (hashes: readonly string[]): void => {
+      for (const h of hashes) {
+        if (seen.has(h)) continue
+        seen.add(h)
+        open.push(this.handle.getChangeMetaByHash(h)!)
+      }
+    }
+    reach(this.heads)
+    while (list.length < limit && open.length > 0) {
+      // Operations are numbered on from those that a change builds on. There are as many open ends as people write at once: few.
+      const next = open.reduce((a, b) => b.maxOp > a.maxOp || b.maxOp === a.maxOp && b.hash > a.hash ? b : a)
+      open = open.filter(m => m !== next)
+      list.push(next)
+      reach(next.deps)
+    }
+    return list
   }
 
   /** Carries a batch out as one change. If it throws, the document is as it was. */

@@ -175,9 +175,8 @@ export class Service {
 
   #log(id: DocumentId, limit: number): LogEntry[] {
     const r = this.engine.replica(id)
-    const metas = r.handle.getChangesMeta([])
     const progress = this.hub.progressOf(id)
-    return metas.slice(-limit).reverse().map(m => {
+    return r.newest(limit).map(m => {
       const own = m.actor.startsWith(r.device)
       return {
         hash: m.hash, actor: m.actor, device: m.actor.slice(0, 16), own, time: Number(m.time) * 1000,
