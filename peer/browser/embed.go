@@ -41,9 +41,10 @@ var types = map[string]string{
 
 // file is a file of the page.
 type file struct {
-	mime       string
-	tag        string // an ETag
-	compressed []byte
+	mime string
+	tag  string // an ETag
+	path string // of what is compressed, in dist: reading it there keeps no copy
+	size int64
 }
 
 // Handler serves the page at / and its files beside it to GET and HEAD.
@@ -54,7 +55,8 @@ func Handler() (http.Handler, error) {
 	}
 	files := make(map[string]file, len(entries))
 	for _, e := range entries {
-		compressed, err := dist.ReadFile("dist/" + e.Name())
+		at := "dist/" + e.Name()
+		sum, size, err := sumOf(at)
 		if err != nil {
 			return nil, fmt.Errorf("read the page's files: %w", err)
 		}
@@ -63,11 +65,24 @@ func Handler() (http.Handler, error) {
 		if !ok {
 			return nil, fmt.Errorf("the page's file %s is of no known type", name)
 		}
-		sum := sha256.Sum256(compressed)
-		files["/"+name] = file{mime: mime, tag: `"` + hex.EncodeToString(sum[:8]) + `"`, compressed: compressed}
+		files["/"+name] = file{mime: mime, tag: `"` + hex.EncodeToString(sum[:8]) + `"`, path: at, size: size}
 	}
 	files["/"] = files["/index.html"]
 	return handler(files), nil
+}
+
+// sumOf is the SHA-256 and the length of an embedded file.
+func sumOf(path string) (sum []byte, size int64, err error) {
+	f, err := dist.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if size, err = io.Copy(h, f); err != nil {
+		return nil, 0, err
+	}
+	return h.Sum(nil), size, nil
 }
 
 // handler is the files by their paths.
@@ -101,22 +116,28 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		tag = strings.TrimSuffix(tag, `"`) + `-plain"`
 	}
 	header.Set("ETag", tag)
-	if zipped {
-		header.Set("Content-Encoding", "gzip")
-		serve(w, r, f.compressed, tag)
+	compressed, err := dist.Open(f.path)
+	if err != nil {
+		http.Error(w, "a file of this page is missing", http.StatusInternalServerError)
 		return
 	}
-	body, err := inflate(f.compressed)
+	defer compressed.Close()
+	if zipped {
+		header.Set("Content-Encoding", "gzip")
+		serve(w, r, compressed, f.size, tag)
+		return
+	}
+	body, err := inflate(compressed)
 	if err != nil {
 		http.Error(w, "a file of this page is damaged", http.StatusInternalServerError)
 		return
 	}
-	serve(w, r, body, tag)
+	serve(w, r, bytes.NewReader(body), int64(len(body)), tag)
 }
 
 // serve writes a body whole: http.ServeContent would cut ranges out of what is
 // compressed.
-func serve(w http.ResponseWriter, r *http.Request, body []byte, tag string) {
+func serve(w http.ResponseWriter, r *http.Request, body io.Reader, size int64, tag string) {
 	for _, have := range strings.Split(r.Header.Get("If-None-Match"), ",") {
 		if strings.TrimPrefix(strings.TrimSpace(have), "W/") == tag {
 			w.Header().Del("Content-Encoding")
@@ -124,11 +145,11 @@ func serve(w http.ResponseWriter, r *http.Request, body []byte, tag string) {
 			return
 		}
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	if r.Method == http.MethodHead {
 		return
 	}
-	io.Copy(w, bytes.NewReader(body))
+	io.Copy(w, body)
 }
 
 // acceptsGzip reads the little of Accept-Encoding that browsers and tools send.
@@ -144,8 +165,8 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-func inflate(compressed []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(compressed))
+func inflate(compressed io.Reader) ([]byte, error) {
+	z, err := gzip.NewReader(compressed)
 	if err != nil {
 		return nil, err
 	}

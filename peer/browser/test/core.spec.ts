@@ -1,5 +1,8 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { test, expect } from "./fixtures.ts"
 import { FakeRelay } from "./fake-relay.ts"
+import { root } from "./paths.ts"
 import { add, start, titles } from "./sync.ts"
 
 // A change that a relay would never pass on: its actor is an index out of range, on which @automerge/automerge
@@ -31,6 +34,65 @@ test("a change that ends the core is put aside, and the document goes on", async
   await start(page, {}, doc)
   expect(await titles(page)).toEqual(["after", "before"])
   expect((await page.evaluate(() => globalThis.peer.status())).quarantined.length).toBe(1)
+  relay.close()
+})
+
+test("bytes that have ended a core of any make: each document goes on, here and after the next start", async ({ profile, pages }) => {
+  const folder = join(process.env.SYNCLINE_SHARED || join(root, "..", "..", "..", "shared"), "corpus", "crashers")
+  test.skip(!existsSync(folder), `there is no ${folder}`)
+  const messages = readdirSync(folder).sort().map(name => {
+    const bytes = readFileSync(join(folder, name))
+    // A chunk goes in a sync message: no heads, no needs, no filters, one change.
+    const length: number[] = []
+    for (let n = bytes.length; ; n >>= 7) { length.push(n < 128 ? n : n & 127 | 128); if (n < 128) break }
+    return bytes[0] === 0x42 ? bytes : Buffer.from([0x42, 0, 0, 0, 1, ...length, ...bytes])
+  })
+  expect(messages.length).toBeGreaterThan(0)
+  const relay = await FakeRelay.start()
+  const page = await pages.open(await profile.launch())
+  const uncaught: string[] = []
+  page.on("pageerror", e => uncaught.push(e.message))
+  await start(page, {})
+  const ids = await page.evaluate(async n => {
+    const ids: string[] = []
+    for (let i = 0; i < n; i++) {
+      const d = await globalThis.peer.create()
+      ids.push(d.id)
+      await d.apply(globalThis.syncline.create("items", "before", { n: i }))
+    }
+    return ids
+  }, messages.length)
+  const sent = new Set<string>()
+  relay.onMessage = (m, reply) => {
+    const i = ids.indexOf(m.documentId!)
+    if (i < 0 || sent.has(m.documentId!)) return
+    sent.add(m.documentId!)
+    reply({ type: "sync", documentId: m.documentId, data: new Uint8Array(messages[i]!) })
+  }
+  await page.evaluate(url => globalThis.peer.connect({ url }), relay.url)
+  // Edits go on while cores end.
+  const texts = await page.evaluate(async ids => {
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(ids.map(async id => (await globalThis.peer.find(id)).apply(globalThis.syncline.create("items", `after${round}`, { round }))))
+    }
+    return Promise.all(ids.map(async id => Object.keys(await (await globalThis.peer.find(id)).collection("items")).length))
+  }, ids)
+  expect(texts).toEqual(ids.map(() => 6))
+  await expect.poll(() => sent.size).toBe(ids.length)
+  await expect.poll(() => page.evaluate(async () => (await globalThis.peer.status()).counters.messagesIn)).toBeGreaterThan(ids.length)
+  const status = await page.evaluate(() => globalThis.peer.status())
+  expect(status.quarantined.length, "some of them end this core, too").toBeGreaterThan(0)
+  await page.reload()
+  await page.locator("body[data-ready]").waitFor({ state: "attached" })
+  await start(page, {})
+  const again = await page.evaluate(ids => Promise.all(ids.map(async id => {
+    const d = await globalThis.peer.find(id)
+    await d.apply(globalThis.syncline.create("items", "again", {}))
+    return Object.keys(await d.collection("items"))
+  })), ids)
+  for (const items of again) expect(items).toEqual(expect.arrayContaining(["before", "after0", "after4", "again"]))
+  expect((await page.evaluate(() => globalThis.peer.query("SELECT count(DISTINCT _doc) AS n FROM items WHERE _id = 'again'")))).toEqual([{ n: ids.length }])
+  expect(uncaught, "each panic is answered by a fresh core").toEqual([])
   relay.close()
 })
 

@@ -90,15 +90,15 @@ export class Conn {
     if (s.ended || this.#closed) return
     try {
       this.tally.changesIn += this.engine.take(id, r => r.handle.receiveSyncMessage(s.state, data))
+      const { theirHeads } = this.engine.api.low.exportSyncState(s.state)
+      if (theirHeads) this.events.heads(this, id, theirHeads)
+      // Here too: what the other end says of itself may end the core only when it is answered.
+      this.speak(id)
     } catch (error) {
       // The state is of a message that was not taken; after a panic it is gone altogether.
       s.ended = true
       this.events.refused(this, id, data, error)
-      return
     }
-    const { theirHeads } = this.engine.api.low.exportSyncState(s.state)
-    if (theirHeads) this.events.heads(this, id, theirHeads)
-    this.speak(id)
   }
 
   unavailable(id: DocumentId): void { this.events.unavailable(this, id) }

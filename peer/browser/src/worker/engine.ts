@@ -36,6 +36,8 @@ interface Job {
 const maxSteps = 64
 /** How many documents may be open in the core; the ones not used for longest are closed. */
 const maxOpen = 64
+/** How long until a core that could not be loaded is asked for again, in ms. */
+const reloadAfter = 1000
 /** After so much quiet, long journals are folded. */
 const foldQuiet = 2000
 
@@ -117,7 +119,7 @@ export class Engine {
   }
 
   async #drain(): Promise<void> {
-    await this.#recovering
+    while (this.#recovering) await this.#recovering
     const jobs = this.#jobs.splice(0)
     if (jobs.length === 0) return
     try {
@@ -130,7 +132,10 @@ export class Engine {
       }
       await this.restart(`the core panicked: ${(error as Error).message}`)
       // Which of them it was is found out one by one; none of them was stored.
-      for (const job of jobs) await this.#alone(job, jobs.length === 1)
+      for (const job of jobs) {
+        while (this.#recovering) await this.#recovering
+        await this.#alone(job, jobs.length === 1)
+      }
     }
   }
 
@@ -226,12 +231,29 @@ export class Engine {
   restart(why: string): Promise<void> {
     for (const r of this.#replicas.values()) r.close()
     this.#replicas.clear()
-    return this.#recovering ??= loadCore(this.base).then(core => {
-      this.core = core
-      this.#recovering = undefined
-      this.listener.restarted(why)
-    })
+    return this.#recovering ??= this.#reload(why)
   }
+
+  async #reload(why: string): Promise<void> {
+    for (;;) {
+      try {
+        this.core = await loadCore(this.base)
+        break
+      } catch {
+        // The server is away, and nothing keeps the app's files.
+        await new Promise(resolve => setTimeout(resolve, reloadAfter))
+        if (this.#closed) return
+      }
+    }
+    this.#recovering = undefined
+    this.listener.restarted(why)
+  }
+
+  /**
+   * While the core is replaced: nothing of the old one may be used, so what needs a document waits for this, and
+   * looks again then: another may have ended the new core.
+   */
+  get recovering(): Promise<void> | undefined { return this.#recovering }
 
   /** The current core: for sync states and messages. It changes when the core is restarted. */
   get api(): Core { return this.core }

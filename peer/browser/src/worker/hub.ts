@@ -138,11 +138,13 @@ export class Hub implements LinkEvents, ConnEvents {
   /** The core was replaced: its sync states went with the old one. */
   coreRestarted(): void {
     for (const c of this.#all()) c.resetAll()
-    for (const id of this.#open) for (const c of this.#all()) if (c.has(id)) this.#offer(c, id)
+    for (const id of this.#open) for (const c of this.#all()) this.#offer(c, id)
   }
 
   #receive(conn: Conn, m: Message): void {
     if (this.#closed) return
+    const { recovering } = this.engine
+    if (recovering) return void recovering.then(() => this.#receive(conn, m))
     switch (m.type) {
       case "sync": case "request":
         this.#introduce(m.documentId)
@@ -173,6 +175,7 @@ export class Hub implements LinkEvents, ConnEvents {
   }
 
   #offer(conn: Conn, id: DocumentId): void {
+    if (this.engine.recovering) return // with a new core, all is offered anew
     try {
       conn.speak(id)
     } catch (error) {

@@ -14,12 +14,13 @@ const hashedFrom = 8
  * puts those aside that end a core again. The document is what its journal has, plus the good ones.
  */
 export async function quarantine(engine: Engine, id: DocumentId, message: Uint8Array, reason: string): Promise<void> {
-  await engine.restart(reason)
+  void engine.restart(reason)
+  while (engine.recovering) await engine.recovering
   let changes: Uint8Array[]
   try {
     changes = engine.api.low.decodeSyncMessage(message).changes
   } catch (error) {
-    if (isPanic(error)) await engine.restart(reason)
+    if (isPanic(error)) void engine.restart(reason)
     return putAside(engine, id, message, `a message that cannot be read: ${reason}`)
   }
   let cores = 1
@@ -28,12 +29,13 @@ export async function quarantine(engine: Engine, id: DocumentId, message: Uint8A
       putAside(engine, id, change, "it came with changes that ended the core")
       continue
     }
+    while (engine.recovering) await engine.recovering
     try {
       engine.take(id, r => r.handle.loadIncremental(change))
     } catch (error) {
       if (isPanic(error)) {
         cores++
-        await engine.restart(reason)
+        void engine.restart(reason)
       }
       putAside(engine, id, change, (error as Error).message)
     }

@@ -86,6 +86,7 @@ export class Service {
     try {
       const method = this.#methods[call.method]
       if (!method) throw new SynclineError("invalid", `there is no method ${call.method}`)
+      while (this.engine.recovering) await this.engine.recovering
       reply({ result: await method(call.params as never, { tab, call }) })
     } catch (error) {
       reply({ error: errorData(error) })
