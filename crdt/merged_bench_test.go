@@ -7,6 +7,7 @@ import (
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
+	"syncline/crdt/crdttest"
 )
 
 // BenchmarkMerged reads 10,000 entities, of which each tenth has a conflict, with
@@ -60,7 +61,7 @@ func BenchmarkMerged(b *testing.B) {
 		}
 	})
 	b.Run("merged", func(b *testing.B) {
-		r := mergeRules(b)
+		r := crdttest.Rules(b)
 		for b.Loop() {
 			if err := one.SelectMerged(r, whole, func(crdt.MergedEntity) error { return nil }); err != nil {
 				b.Fatal(err)

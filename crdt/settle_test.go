@@ -11,6 +11,7 @@ import (
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
+	"syncline/crdt/crdttest"
 	"syncline/crdt/id"
 	"syncline/crdt/merge"
 	"syncline/crdt/value/valuetest"
@@ -49,35 +50,35 @@ func losersOf(t testing.TB, d *crdt.Document, r crdt.Rules) (places []crdt.Retir
 
 // settle has a peer settle all that the rules decide. It reports whether there was
 // something.
-func (s *mergeSim) settle(p *mergePeer, r crdt.Rules) (settlement, bool) {
-	s.t.Helper()
-	places, made := losersOf(s.t, p.doc, r)
+func settle(t testing.TB, s *crdttest.Sim, p *crdttest.Peer, r crdt.Rules) (settlement, bool) {
+	t.Helper()
+	places, made := losersOf(t, p.Doc, r)
 	if len(places) == 0 {
 		return made, false
 	}
-	written, err := p.doc.Since()
+	written, err := p.Doc.Since()
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	before := valuesOf(s.t, p.doc, r)
+	before := valuesOf(t, p.Doc, r)
 	// The clock of who settles takes no part.
-	c, err := p.doc.Retire(time.Unix(int64(s.r.IntN(2))*9_000_000_000, 0), places, written)
+	c, err := p.Doc.Retire(time.Unix(int64(s.Rand.IntN(2))*9_000_000_000, 0), places, written)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	if after := valuesOf(s.t, p.doc, r); after != before {
-		s.t.Fatalf("who settles reads\n%s\nbefore, and then\n%s", before, after)
+	if after := valuesOf(t, p.Doc, r); after != before {
+		t.Fatalf("who settles reads\n%s\nbefore, and then\n%s", before, after)
 	}
-	if left, _ := losersOf(s.t, p.doc, r); len(left) > 0 {
+	if left, _ := losersOf(t, p.Doc, r); len(left) > 0 {
 		// What was hidden by a value that has gone may be in sight now.
 		for _, l := range left {
 			if slices.ContainsFunc(places, func(q crdt.Retirement) bool { return l.ID == q.ID && slices.Equal(l.Path, q.Path) }) {
-				s.t.Fatalf("%v is left of %v", l, places)
+				t.Fatalf("%v is left of %v", l, places)
 			}
 		}
 	}
-	p.known[c.Hash] = true
-	s.all = append(s.all, c)
+	p.Known[c.Hash] = true
+	s.All = append(s.All, c)
 	made.hash = c.Hash
 	return made, true
 }
@@ -127,15 +128,15 @@ func stillStands(t testing.TB, d *crdt.Document, s settlement) bool {
 //
 //	go test ./crdt -run TestWhoeverSettlesAltersNothing -settles 10000 -timeout 1h
 func TestWhoeverSettlesAltersNothing(t *testing.T) {
-	r := mergeRules(t)
+	r := crdttest.Rules(t)
 	settled, looked, passed := map[string]int{}, 0, 0
 	for seed := range uint64(*settlesFlag) {
-		s := newMergeSim(t, *seedFlag<<32+seed+1<<20)
-		settlers := s.peers[:min(len(s.peers), 2+s.r.IntN(2))]
+		s := crdttest.New(t, *seedFlag<<32+seed+1<<20)
+		settlers := s.Peers[:min(len(s.Peers), 2+s.Rand.IntN(2))]
 		taken := map[string]int{} // by who settles and operation
 		all := map[id.Hash]settlement{}
-		settle := func(i int) bool {
-			made, any := s.settle(settlers[i], r)
+		settleAs := func(i int) bool {
+			made, any := settle(t, s, settlers[i], r)
 			all[made.hash] = made
 			for _, p := range made.places {
 				settled[p.Rule.Name]++
@@ -148,18 +149,18 @@ func TestWhoeverSettlesAltersNothing(t *testing.T) {
 			}
 			return any
 		}
-		for range 20 + s.r.IntN(40) {
-			p := s.peers[s.r.IntN(len(s.peers))]
-			switch s.r.IntN(6) {
+		for range 20 + s.Rand.IntN(40) {
+			p := s.Peers[s.Rand.IntN(len(s.Peers))]
+			switch s.Rand.IntN(6) {
 			case 0:
-				settle(s.r.IntN(len(settlers)))
+				settleAs(s.Rand.IntN(len(settlers)))
 			case 1:
-				l, n := s.tell(p, r, all)
+				l, n := tell(t, s, p, r, all)
 				looked, passed = looked+l, passed+n
 			case 2: // the sim's own edits are seldom two states
-				s.do(p, crdt.Set("c", "e0", "state", []string{"draft", "sent", "paid"}[s.r.IntN(3)]))
+				s.Do(p, crdt.Set("c", "e0", "state", []string{"draft", "sent", "paid"}[s.Rand.IntN(3)]))
 			default:
-				s.edit(p)
+				s.Edit(p)
 			}
 		}
 		// From here on nobody edits. Each round is: all hear of all, and who settles does.
@@ -168,23 +169,23 @@ func TestWhoeverSettlesAltersNothing(t *testing.T) {
 			if rounds > 10 {
 				t.Fatalf("seed %d: there is still something to settle after %d rounds", seed, rounds)
 			}
-			for _, p := range s.peers {
-				l, n := s.tell(p, r, all)
+			for _, p := range s.Peers {
+				l, n := tell(t, s, p, r, all)
 				looked, passed = looked+l, passed+n
-				s.deliver(p, 2)
+				s.Deliver(p, 2)
 			}
 			more = false
 			for i := range settlers {
-				more = settle(i) || more
+				more = settleAs(i) || more
 			}
 		}
-		want := mergeDump(t, s.peers[0].doc, r)
-		for i, p := range s.peers[1:] {
-			if got := mergeDump(t, p.doc, r); got != want {
+		want := mergeDump(t, s.Peers[0].Doc, r)
+		for i, p := range s.Peers[1:] {
+			if got := mergeDump(t, p.Doc, r); got != want {
 				t.Fatalf("seed %d: peer %d reads\n%s\npeer 0\n%s", seed, i+1, got, want)
 			}
 		}
-		saved, err := s.peers[0].doc.Save()
+		saved, err := s.Peers[0].Doc.Save()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +197,7 @@ func TestWhoeverSettlesAltersNothing(t *testing.T) {
 			t.Fatalf("seed %d: opened anew it is\n%s\nnot\n%s", seed, got, want)
 		}
 		again.Close()
-		s.close()
+		s.Close()
 	}
 	t.Logf("settled by rule: %v; %d settlements came in to those who read the same then, %d to those who had replaced what was chosen", settled, looked, passed)
 	for _, name := range []string{merge.Winner, merge.Max, merge.Min, merge.Ranked, merge.Last, merge.First} {
@@ -211,35 +212,35 @@ func TestWhoeverSettlesAltersNothing(t *testing.T) {
 
 // tell is deliver, one change at a time, with a look at what each settlement does. It
 // counts those that were looked at, and those of which the choice had been replaced.
-func (s *mergeSim) tell(p *mergePeer, r crdt.Rules, all map[id.Hash]settlement) (looked, passed int) {
-	s.t.Helper()
-	for s.r.IntN(12) > 0 {
+func tell(t testing.TB, s *crdttest.Sim, p *crdttest.Peer, r crdt.Rules, all map[id.Hash]settlement) (looked, passed int) {
+	t.Helper()
+	for s.Rand.IntN(12) > 0 {
 		var ready []*chunk.Change
-		for _, c := range s.all {
-			missing := func(h id.Hash) bool { return !p.known[h] }
-			if !p.known[c.Hash] && !slices.ContainsFunc(c.Deps, missing) {
+		for _, c := range s.All {
+			missing := func(h id.Hash) bool { return !p.Known[h] }
+			if !p.Known[c.Hash] && !slices.ContainsFunc(c.Deps, missing) {
 				ready = append(ready, c)
 			}
 		}
 		if len(ready) == 0 {
 			return looked, passed
 		}
-		c := ready[s.r.IntN(len(ready))]
+		c := ready[s.Rand.IntN(len(ready))]
 		made, isOne := all[c.Hash]
-		stands := isOne && stillStands(s.t, p.doc, made)
+		stands := isOne && stillStands(t, p.Doc, made)
 		before := ""
 		if stands {
-			before = valuesOf(s.t, p.doc, r)
+			before = valuesOf(t, p.Doc, r)
 		}
-		if err := p.doc.Apply([]*chunk.Change{c}); err != nil {
-			s.t.Fatal(err)
+		if err := p.Doc.Apply([]*chunk.Change{c}); err != nil {
+			t.Fatal(err)
 		}
-		p.known[c.Hash] = true
+		p.Known[c.Hash] = true
 		switch {
 		case stands:
 			looked++
-			if after := valuesOf(s.t, p.doc, r); after != before {
-				s.t.Fatalf("the settlement of %+v\nis read as\n%s\nand before it came\n%s", made.places, after, before)
+			if after := valuesOf(t, p.Doc, r); after != before {
+				t.Fatalf("the settlement of %+v\nis read as\n%s\nand before it came\n%s", made.places, after, before)
 			}
 		case isOne:
 			passed++

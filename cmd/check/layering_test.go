@@ -42,6 +42,7 @@ var layers = []layer{
 	{pkg: "crdt/intake", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph", "crdt/check"}},
 	{pkg: "crdt/dirty", pure: true, may: []string{"crdt/id", "crdt/chunk"}},
 	{pkg: "crdt/session", pure: true, may: []string{"crdt/id", "crdt/chunk", "crdt/graph"}},
+	{pkg: "crdt/crdttest", may: []string{"crdt", "crdt/..."}}, // for tests
 	{pkg: "crdt", may: []string{"crdt/..."}},
 	{pkg: "storage/fold", may: []string{"storage", "crdt/id", "crdt/chunk", "crdt/graph"}},
 	{pkg: "storage/query", may: []string{"storage", "crdt/id"}},
