@@ -118,5 +118,5 @@ const (
 
 // cost is about what the room takes in memory while nothing happens in it.
 func (r *room) cost() int64 {
-	return roomCost + memberCost*int64(len(r.order)) + r.graph.Bytes()
+	return roomCost + memberCost*int64(len(r.order)) + r.graph.Bytes() + int64(r.intake.Bytes())
 }

@@ -40,6 +40,7 @@ type Checker struct {
 
 	held  map[int]*operations // by node: operations that were read, or are not published
 	count int                 // operations in held
+	bytes int                 // of their changes
 	added []int               // nodes that were not published when they were added
 	last  *operations         // of the change that Check passed last
 }
@@ -47,6 +48,9 @@ type Checker struct {
 // keepOperations is how many operations stay in memory from one call of Settle
 // to the next: people type where they typed before.
 const keepOperations = 2048
+
+// keepBytes is how many bytes of changes do: an operation may hold a whole picture.
+const keepBytes = 256 << 10
 
 // New returns the checker of a document whose bodies src has, by their rows in
 // the graph.
@@ -94,18 +98,26 @@ func (k *Checker) Settle() {
 		if o := k.held[node]; o != nil && node >= k.g.Nodes() {
 			delete(k.held, node)
 			k.count -= len(o.list)
+			k.bytes -= len(o.c.Raw())
 		}
 	}
 	k.added = k.added[:0]
-	if k.count > keepOperations {
+	if k.count > keepOperations || k.bytes > keepBytes {
 		clear(k.held)
-		k.count = 0
+		k.count, k.bytes = 0, 0
 	}
 }
+
+// operationCost is about what an operation takes in memory beside its change's bytes.
+const operationCost = 48
+
+// Bytes is about what the checker keeps in memory of changes.
+func (k *Checker) Bytes() int { return k.bytes + operationCost*k.count }
 
 func (k *Checker) hold(node int, o *operations) {
 	k.held[node] = o
 	k.count += len(o.list)
+	k.bytes += len(o.c.Raw())
 }
 
 // survey decodes the operations of c and lists the nodes they refer to that are

@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -226,6 +227,30 @@ func TestReadsWhatIsReferredTo(t *testing.T) {
 	}
 	if n := len(d.k.held); n > keepOperations {
 		t.Errorf("%d changes are held", n)
+	}
+}
+
+// What is kept is bounded by its bytes too, and counted.
+func TestKeepsNoMoreThanSomeBytes(t *testing.T) {
+	d := newDocument(t)
+	deps := []id.Hash{base(d).Hash}
+	picture := str(strings.Repeat("x", keepBytes/4))
+	most := 0
+	for i := range uint64(20) {
+		c := write(t, chunk.Header{Actor: "a", Seq: i + 2, StartOp: 12 + i, Deps: deps}, chunk.Op{Key: fmt.Sprint("k", i), Action: chunk.Set, Value: picture})
+		d.add(c)
+		deps = []id.Hash{c.Hash}
+		held := 0
+		for _, o := range d.k.held {
+			held += len(o.c.Raw())
+		}
+		if d.k.Bytes() < held {
+			t.Fatalf("%d bytes are counted, and %d held", d.k.Bytes(), held)
+		}
+		most = max(most, held)
+	}
+	if most < keepBytes/4 || most > keepBytes {
+		t.Errorf("up to %d bytes of changes are held", most)
 	}
 }
 

@@ -88,6 +88,15 @@ func (in *Intake) Graph() *graph.Graph { return in.graph }
 // Orphans are what waits, and what was refused.
 func (in *Intake) Orphans() *graph.Orphans { return in.orphans }
 
+// Bytes is about what the intake keeps in memory between rounds, beside the graph and
+// the orphans.
+func (in *Intake) Bytes() int {
+	if in.checker == nil {
+		return 0
+	}
+	return in.checker.Bytes()
+}
+
 // Staged lists what is to be stored, in an order in which deps come first. It is
 // good until Settle.
 func (in *Intake) Staged() []Staged { return in.staged }
