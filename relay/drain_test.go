@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -61,7 +62,7 @@ func TestDrainingTellsEverybodyAndLosesNothing(t *testing.T) {
 	if status, body := s.ask(t, "GET", operate.ReadyPath, nil); status != 503 || !strings.Contains(body, "shutting down") {
 		t.Errorf("%d %q", status, body)
 	}
-	// A pending handshake is answered, and one that begins now is not served.
+	// A pending handshake is told, and one that begins now is not served.
 	if text, code := pending.refusal(wire.Local{PeerID: "pending"}); code != wire.CloseDraining || !strings.Contains(text, "connect again") {
 		t.Errorf("closed with %s, told %q", code, text)
 	}
@@ -96,4 +97,29 @@ func TestDrainingTellsEverybodyAndLosesNothing(t *testing.T) {
 			t.Errorf("acknowledged to %s and lost: %s", all[n].peer, missing)
 		}
 	}
+}
+
+// TestClosingDoesNotWaitForASilentClient: one that never joins is told and closed,
+// long before its time to join is over.
+func TestClosingDoesNotWaitForASilentClient(t *testing.T) {
+	s := serve(t, Options{HandshakeTimeout: time.Hour, CloseTimeout: time.Hour})
+	mute, err := net.Dial("tcp", strings.TrimPrefix(s.url, "ws://")) // sends no request
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	silent := upgrade(t, s.url, "silent")
+	until(t, "it is counted", func() bool { shaking, _, _ := s.lobby.counts(); return shaking == 1 })
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.stop()
+	}()
+	if code := silent.untilClosed(); code != wire.CloseDraining || len(silent.errors) != 1 || !strings.Contains(silent.errors[0], "connect again") {
+		t.Errorf("closed with %s, told %q", code, silent.errors)
+	}
+	if n, err := mute.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	<-stopped
 }

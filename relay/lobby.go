@@ -22,6 +22,10 @@ type lobby struct {
 
 	present sync.WaitGroup // requests that arrived before the lobby was closed
 
+	// ending ends when the lobby is closed; end ends it.
+	ending context.Context
+	end    context.CancelFunc
+
 	mu        sync.Mutex
 	closed    bool
 	open      int            // connections, with those still shaking hands
@@ -51,6 +55,7 @@ const maxGone = 1 << 12
 
 func (l *lobby) init(o Options) {
 	l.o, l.shaking, l.addresses, l.accounts = o, list.New(), map[string]int{}, map[string]*account{}
+	l.ending, l.end = context.WithCancel(context.Background())
 }
 
 // arrive has the end wait for a request, until it calls present.Done. It reports
@@ -168,6 +173,7 @@ func (l *lobby) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	l.end()
 }
 
 func (l *lobby) isClosed() bool {

@@ -185,6 +185,12 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // serve shakes hands and runs the connection.
 func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below *socket.Line, pulse *socket.Pulse, visitor access.Visitor, v *visit) {
 	g := guest{address: v.address}
+	// Who is silent does not hold up the end.
+	told := make(chan struct{})
+	stop := context.AfterFunc(r.lobby.ending, func() {
+		defer close(told)
+		r.turnAway(ws, below, socket.WithCode(wire.CloseDraining, errDraining), v.address)
+	})
 	ctx, cancel := context.WithTimeout(ctx, r.o.HandshakeTimeout)
 	remote, err := r.local.Serve(ctx, socket.Frames(ws), func(ctx context.Context, client wire.Remote) (err error) {
 		if g.grant, err = r.admit(ctx, visitor, client); err != nil {
@@ -197,6 +203,10 @@ func (r *Relay) serve(ctx context.Context, ws *websocket.Conn, below *socket.Lin
 		err = context.Cause(ctx)
 	}
 	cancel()
+	if !stop() {
+		<-told
+		return
+	}
 	if err != nil {
 		r.refused(socket.CodeOf(err), err, v.address, "")
 		r.o.Log.Info("handshake failed", "address", v.address, "err", err)
@@ -302,7 +312,7 @@ func (r *Relay) closeConns() {
 	begun := time.Now()
 	for i, c := range conns {
 		time.Sleep(time.Until(begun.Add(spread * time.Duration(i) / time.Duration(len(conns)))))
-		c.notice(wire.Notice{Code: wire.NoticeDraining, RetryAfter: rand.N(time.Second + r.o.DrainTime), Message: errDraining.Error()})
+		c.notice(wire.Notice{Code: wire.NoticeDraining, RetryAfter: rand.N(time.Second + max(r.o.DrainTime, 0)), Message: errDraining.Error()})
 		c.ws.Close(wire.CloseDraining, errDraining.Error())
 	}
 }

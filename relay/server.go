@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"syncline/relay/operate"
@@ -22,13 +23,18 @@ func (r *Relay) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(r.o.Log.Handler(), slog.LevelDebug),
 	}
+	quiet := silent{}
+	s.ConnState = quiet.note
 	stopped := make(chan struct{})
 	defer context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		r.Close()
+		quiet.close()
 		bounded, cancel := context.WithTimeout(context.Background(), r.o.CloseTimeout)
 		defer cancel()
-		s.Shutdown(bounded)
+		if s.Shutdown(bounded) != nil {
+			s.Close()
+		}
 	})()
 	err := s.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) && ctx.Err() != nil {
@@ -36,6 +42,35 @@ func (r *Relay) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("serve on %s: %w", l.Addr(), errors.Join(err, r.Close()))
+}
+
+// silent are the connections on which no request has come, as browsers open them in
+// advance: http.Server.Shutdown would wait for each until it is five seconds old.
+type silent struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+// note is an http.Server's ConnState.
+func (s *silent) note(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state != http.StateNew {
+		delete(s.conns, c)
+		return
+	}
+	if s.conns == nil {
+		s.conns = map[net.Conn]struct{}{}
+	}
+	s.conns[c] = struct{}{}
+}
+
+func (s *silent) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Close()
+	}
 }
 
 // Handler is all that the relay serves: the WebSocket on every path, as stock
