@@ -87,15 +87,15 @@ func relayCommand() *cobra.Command {
 	fl.IntVar(&f.o.MaxOrphanBytes, "max-orphan-bytes", graph.MaxOrphanBytes, "bytes of a document's changes that may wait for others they build on (SYNCLINE_MAX_ORPHAN_BYTES)")
 	fl.DurationVar(&f.o.HandshakeTimeout, "handshake-timeout", 5*time.Second, "how long a client may take to join and show its token (SYNCLINE_HANDSHAKE_TIMEOUT)")
 	fl.Int64Var(&f.o.DiskLowWater, "disk-low-water", 64<<20, "bytes of free disk below which nothing is stored (SYNCLINE_DISK_LOW_WATER)")
-	fl.Int64Var(&f.o.IdleBytes, "idle-bytes", 8<<20, "bytes of memory for documents that are open and in which nothing happens (SYNCLINE_IDLE_BYTES)")
+	fl.Int64Var(&f.o.IdleBytes, "idle-bytes", 4<<20, "bytes of memory for documents that are open and in which nothing happens (SYNCLINE_IDLE_BYTES)")
 	fl.Float64Var(&f.o.CompactionShare, "compaction-share", 0.25, "part of one processor that folds long histories in the background; -1 folds none (SYNCLINE_COMPACTION_SHARE)")
 	fl.DurationVar(&f.o.DrainTime, "drain-time", 2*time.Second, "over how long the closing of many connections is spread at the end (SYNCLINE_DRAIN_TIME)")
 	cmd.AddCommand(relayDocsCommand(), relayCheckCommand())
 	return cmd
 }
 
-// run serves until ctx ends. The store is opened first: a port that answers means
-// a relay that works.
+// run serves until ctx ends. The address is taken first: a relay that may not or cannot
+// listen leaves no store behind. Who connects while that is opened, waits.
 func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -107,34 +107,26 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	if verifier != nil {
 		defer func() { err = errors.Join(err, verifier.Close()) }()
 	}
+	l, err := f.take(ctx, verifier != nil, log)
+	if err != nil {
+		return err
+	}
+	defer l.Close() // which Serve has done, if it came to that
 	store, err := openStore(ctx, f.data, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
-	if err != nil {
-		return listenError(f.listen, err)
-	}
-	if verifier == nil && !access.Loopback(l.Addr()) {
-		if !f.access.open {
-			l.Close()
-			return fmt.Errorf("others can reach %s, and nothing says who may read and write: give --access-keys and --audience, listen on 127.0.0.1, or say --open-access to let everybody in", l.Addr())
-		}
-		warnOpen(log, l.Addr())
-	}
 	o := f.o
 	o.Store, o.Log, o.Version, o.Access, o.Audience = store, log, version(), verifier, f.access.audience
 	o.Admin.TokenOnly = f.adminTokenOnly
 	if f.page {
 		if o.Pages, err = browser.Handler(); err != nil {
-			l.Close()
 			return err
 		}
 	}
 	r, err := relay.New(o)
 	if err != nil {
-		l.Close()
 		return err
 	}
 	log.Info("relay is listening", "url", "ws://"+l.Addr().String(), "data", store.Path(), "storageId", store.StorageID(), "access", verifier != nil)
@@ -143,6 +135,23 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	log.Info("relay has stopped")
 	return nil
+}
+
+// take listens, unless others could reach it and nothing says who may do what.
+func (f *relayFlags) take(ctx context.Context, guarded bool, log *slog.Logger) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
+	if err != nil {
+		return nil, listenError(f.listen, err)
+	}
+	if guarded || access.Loopback(l.Addr()) {
+		return l, nil
+	}
+	if !f.access.open {
+		l.Close()
+		return nil, fmt.Errorf("others can reach %s, and nothing says who may read and write: give --access-keys and --audience, listen on 127.0.0.1, or say --open-access to let everybody in", l.Addr())
+	}
+	warnOpen(log, l.Addr())
+	return l, nil
 }
 
 func relayCheckCommand() *cobra.Command {
@@ -177,7 +186,7 @@ func openStore(ctx context.Context, data string, log *slog.Logger) (*storage.Sto
 	}
 	path := filepath.Join(data, relayFile)
 	// A relay folds what is long, so its journal's index stays small.
-	store, err := storage.Open(ctx, path, storage.Options{Log: log, CacheBytes: 8 << 20})
+	store, err := storage.Open(ctx, path, storage.Options{Log: log, CacheBytes: 4 << 20})
 	if err != nil && (errors.Is(err, storage.ErrReadOnly) || !writable(data)) {
 		return nil, fmt.Errorf("cannot write in the data directory %s: give this user write access to it and to what is in it, or choose another with --data", data)
 	}

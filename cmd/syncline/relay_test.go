@@ -13,10 +13,13 @@ import (
 )
 
 func TestARelayThatOthersReachWantsToKnowWhoMayDoWhat(t *testing.T) {
-	data := t.TempDir()
+	data := filepath.Join(t.TempDir(), "data")
 	_, keys := newKey(t)
 	everywhere := []string{"relay", "--data", data, "--listen", ":0"}
 	refused(t, 1, []string{"others can reach", "--access-keys", "--audience", "127.0.0.1", "--open-access"}, append(everywhere, "--log-level", "error")...)
+	if _, err := os.Stat(data); !os.IsNotExist(err) {
+		t.Errorf("what was refused has left something behind: %v", err)
+	}
 
 	// With the flag it does, and warns.
 	v := start(t, append(everywhere, "--open-access")...)
