@@ -1,12 +1,12 @@
 // The page's start: opens the workspace and joins its parts.
-import { create, type NetworkCondition, type Warning } from "../src/index.ts"
+import { create, type NetworkCondition, type Status, type Warning } from "../src/index.ts"
 import { keepShell } from "../src/offline.ts"
 import { Board } from "./board.ts"
 import { at, h, mark, say } from "./dom.ts"
 import { example } from "./example.ts"
 import { Presence } from "./here.ts"
 import { Inventory } from "./inventory.ts"
-import { Link } from "./link.ts"
+import { Link, refusal } from "./link.ts"
 import { Notes } from "./notes.ts"
 import { Panel } from "./panel.ts"
 import { Query } from "./query.ts"
@@ -66,9 +66,9 @@ function warn(w: Warning): void {
 
 async function start(): Promise<void> {
   frame()
-  const waiting = (): void => {
-    at("#link").dataset.state = "waiting"
-    say(at("#link-text"), "Nobody who has this workspace is here yet")
+  const waiting = (s: Status): void => {
+    at("#link").dataset.state = refusal(s) ? "stopped" : "waiting"
+    say(at("#link-text"), refusal(s) ?? "Nobody who has this workspace is here yet")
   }
   const w = await Workspace.open(waiting, warn)
   w.onRefused = toast

@@ -1,8 +1,15 @@
 import type { NetworkCondition, Status } from "../src/index.ts"
 import { at, mark, say } from "./dom.ts"
-import type { Workspace } from "./workspace.ts"
+import { memory, type Workspace } from "./workspace.ts"
 
 const said: { [state: string]: string } = { idle: "No relay", connecting: "Connecting", connected: "In sync", waiting: "Waiting for the relay", offline: "Offline", stopped: "The relay lets nobody in" }
+
+/** What is wrong with who we are to the relay, if that is what keeps us out. */
+export function refusal(s: Status): string | undefined {
+  const remote = s.remotes[0]
+  if (remote?.class !== "unauthorised" || remote.state === "connected") return undefined
+  return memory.token() ? "The relay does not take this token" : "The relay asks for a token"
+}
 
 /** The line that says how the peer is connected, and the switch that makes the network bad. */
 export class Link {
@@ -45,8 +52,9 @@ export class Link {
     const state = s.network === "offline" ? "offline" : s.remotes[0]?.state ?? "idle"
     const waits = s.unacknowledged
     const line = at("#link")
+    mark(line, "title", refusal(s) ? "Open this page by a link that ends in #token= and a token, or &token= behind the workspace" : false)
     line.dataset.state = state === "connected" && waits > 0 ? "sending" : state
-    const text = state === "connected" ? waits > 0 ? "Sending" : "In sync" : said[state] ?? state
+    const text = state === "connected" ? waits > 0 ? "Sending" : "In sync" : refusal(s) ?? said[state] ?? state
     say(at("#link-text"), waits > 0 ? `${text} · ${waits} ${waits === 1 ? "edit" : "edits"} kept here` : text)
   }
 }

@@ -7,6 +7,9 @@ import type { Workspace } from "./workspace.ts"
 /** How long a caret says whose it is after it has moved, in ms: then it would only hide what stands there. */
 const named = 2500
 
+/** How wide the name at a caret may be, in CSS pixels. */
+const widest = 120
+
 const place = ["notes", "shared", "body"] as const
 
 /** The shared text, in a textarea, with the others' carets drawn over it. */
@@ -62,6 +65,8 @@ export class Notes {
       e.style.transform = `translate(${p.x}px, ${p.y}px)`
       e.style.height = `${p.height}px`
       say(e.firstElementChild!, this.w.person(p.o.state.me)?.name ?? "Somebody")
+      // A name hides nothing where the line ends, and stands above or below elsewhere.
+      mark(e, "data-end", p.end && p.x < this.#field.clientWidth - widest)
       mark(e, "data-top", p.y < 24)
       mark(e, "data-still", this.#still(p.o))
     })
@@ -79,10 +84,10 @@ export class Notes {
 
   #caret(o: Other<Here>): HTMLElement { return h("div", { class: `caret ${this.w.colour(o.state.me)}` }, h("span")) }
 
-  #place(text: string, pos: number): { x: number, y: number, height: number } {
+  #place(text: string, pos: number): { x: number, y: number, height: number, end: boolean } {
     const point = h("span", {}, "\u200b")
     this.#mirror.replaceChildren(text.slice(0, pos), point, text.slice(pos) || "\u200b")
-    return { x: point.offsetLeft, y: point.offsetTop, height: point.offsetHeight }
+    return { x: point.offsetLeft, y: point.offsetTop, height: point.offsetHeight, end: pos === text.length || text[pos] === "\n" }
   }
 
   #scroll(): void { at("#carets").style.translate = `0 ${-this.#field.scrollTop}px` }

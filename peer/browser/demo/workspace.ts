@@ -1,4 +1,4 @@
-import { create, open, set, update, type Document, type LogEntry, type Operation, type Peer, type Receipt, type Warning } from "../src/index.ts"
+import { create, open, set, update, type Document, type LogEntry, type Operation, type Peer, type Receipt, type Status, type Warning } from "../src/index.ts"
 
 /** Who takes part: one for each browser and each native peer. */
 export interface Person { id: string, name: string, kind: string, device: string }
@@ -13,8 +13,8 @@ const names = ["Ida", "Milo", "Nora", "Emil", "Lena", "Noah", "Juna", "Theo", "M
 /** How many colours people have. */
 const colours = 8
 
-/** In what a browser remembers: which store has a document, the last document, one's name. */
-const memory = {
+/** What a browser remembers: which store has a document, the last document, one's name, the token for the relay. */
+export const memory = {
   store: (doc: string): string => localStorage.getItem(`syncline-store-${doc}`) ?? `doc-${doc}`,
   me(doc: string): string {
     const key = `syncline-me-${doc}`
@@ -22,6 +22,7 @@ const memory = {
     if (!me) localStorage.setItem(key, me = freshId())
     return me
   },
+  token: (): string | undefined => localStorage.getItem("syncline-token") ?? undefined,
   name(): string {
     let name = localStorage.getItem("syncline-name")
     if (!name) localStorage.setItem("syncline-name", name = names[Math.floor(Math.random() * names.length)]!)
@@ -47,13 +48,16 @@ export class Workspace {
 
   /**
    * Opens the document that the address names, or the one of the last time, or makes one. waiting is called when
-   * the document is not here and nobody has brought it yet.
+   * the document is not here and nobody has brought it yet. A token in the address is kept, and taken out of it:
+   * people copy addresses.
    */
-  static async open(waiting: () => void, onWarning: (w: Warning) => void): Promise<Workspace> {
-    const wanted = /^#(?:automerge:)?(\w+)/.exec(location.hash)?.[1] ?? localStorage.getItem("syncline-last") ?? undefined
+  static async open(waiting: (s: Status) => void, onWarning: (w: Warning) => void): Promise<Workspace> {
+    const { doc: named, token } = fragment(location.hash)
+    if (token) localStorage.setItem("syncline-token", token)
+    const wanted = named ?? localStorage.getItem("syncline-last") ?? undefined
     const store = wanted ? memory.store(wanted) : `made-${freshId()}`
     const url = new URL("/", location.href.replace(/^http/, "ws")).href
-    const peer = await open({ name: store, remotes: [{ url }], schema, assets: new URL("/", location.href), onWarning })
+    const peer = await open({ name: store, remotes: [{ url }], token: memory.token, schema, assets: new URL("/", location.href), onWarning })
     const doc = wanted ? await find(peer, wanted, waiting) : await peer.create()
     localStorage.setItem(`syncline-store-${doc.id}`, store)
     localStorage.setItem("syncline-last", doc.id)
@@ -117,13 +121,19 @@ export class Workspace {
 
 type Row = { id: string, name: string, kind: string | null, device: string | null }
 
-async function find(peer: Peer, id: string, waiting: () => void): Promise<Document> {
+/** What the address asks for: #DOC, #DOC&token=TOKEN or #token=TOKEN. */
+function fragment(hash: string): { doc: string | undefined, token: string | undefined } {
+  const m = /^#(?:automerge:)?(\w{20,})?&?(?:token=([\w.-]+))?/.exec(hash)
+  return { doc: m?.[1], token: m?.[2] }
+}
+
+async function find(peer: Peer, id: string, waiting: (s: Status) => void): Promise<Document> {
   for (let timeout = 1500; ; timeout = 20_000) {
     try {
       return await peer.find(id, { timeout })
     } catch (error) {
       if ((error as { code?: string }).code !== "unavailable") throw error
-      waiting()
+      waiting(await peer.status())
     }
   }
 }

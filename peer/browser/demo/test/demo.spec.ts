@@ -1,5 +1,9 @@
 import type { Page } from "@playwright/test"
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
+import { Relay } from "../../test/program.ts"
 import { addTask, card, expect, ready, test } from "./fixtures.ts"
+import { programPath } from "./paths.ts"
 
 const network = (page: Page, name: string) => page.getByRole("radio", { name, exact: true }).click()
 const link = (page: Page) => page.locator("#link-text")
@@ -177,4 +181,38 @@ test("a workspace of one's own begins empty", async ({ demo, profile, open }) =>
   await page.getByRole("button", { name: "Or fill in an example" }).click()
   await expect(page.locator(".card")).toHaveCount(5)
   await expect(page.locator("#note")).toHaveValue(/^Island weekend/)
+})
+
+test("a relay that asks for tokens: with one in the link the page works, without it says so", async ({ profile, other, open }) => {
+  const relay = new Relay()
+  try {
+    const key = join(relay.dir, "relay.pem")
+    execFileSync(programPath, ["token", "keygen", "--out", key])
+    await relay.start("--access-keys", join(relay.dir, "relay.jwks"), "--audience", "demo")
+    const address = relay.url.replace(/^ws/, "http")
+    const mint = (...more: string[]): string => execFileSync(programPath, ["token", "mint", "--key", key, "--sub", "ada", "--aud", "demo", "--all", ...more], { encoding: "utf8" }).trim()
+    const context = await profile.launch()
+    const page = await open(context, `${address}/#token=${mint()}`)
+    await addTask(page, "Behind the door")
+    await expect(link(page)).toHaveText("In sync")
+    expect(page.url(), "a link that is passed on lets nobody in").toMatch(/#\w{20,}$/)
+    await page.reload()
+    await ready(page)
+    await expect(link(page)).toHaveText("In sync")
+    // Without a token all works but the relay.
+    const outside = await open(await other.launch(), address)
+    await addTask(outside, "In the garden")
+    await expect(link(outside)).toHaveText(/^The relay asks for a token · \d+ edits kept here$/)
+    await outside.goto(`${address}/#${new URL(outside.url()).hash.slice(1)}&token=${mint().slice(0, -6)}aaaaaa`)
+    await ready(outside)
+    await expect(link(outside)).toHaveText(/^The relay does not take this token/)
+    await outside.goto(`${outside.url()}&token=${mint()}`)
+    await ready(outside)
+    await expect(link(outside)).toHaveText("In sync")
+    await expect(card(outside, "In the garden")).toBeVisible()
+    const guest = await open(context, outside.url())
+    await expect(card(guest, "In the garden")).toBeVisible()
+  } finally {
+    await relay.close()
+  }
 })

@@ -8,5 +8,6 @@ import { programPath, results } from "./paths.ts"
 export default function setup(): void {
   mkdirSync(results, { recursive: true })
   if (process.env.SYNCLINE_PROGRAM && existsSync(process.env.SYNCLINE_PROGRAM)) return
+  process.env.SYNCLINE_PROGRAM = programPath // for what is shared with the library's tests
   execFileSync("go", ["build", "-o", programPath, "./cmd/syncline"], { cwd: join(root, "..", ".."), stdio: "inherit" })
 }
