@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncline/crdt/id"
+	"syncline/relay/wire/access"
 )
 
 const (
@@ -213,6 +214,7 @@ func (c *conn) hold(doc id.Document, free func()) bool {
 // seat is the connection's first input for a replica of the document, unless it
 // does not carry it or is closing.
 func (c *conn) seat(doc id.Document) (in enter, ok bool) {
+	c.takeAwaited(doc)
 	if !c.carries(doc) {
 		return in, false
 	}
@@ -231,6 +233,20 @@ func (c *conn) seat(doc id.Document) (in enter, ok bool) {
 		in.remote = c.remote.Metadata.StorageID
 	}
 	return in, true
+}
+
+// takeAwaited carries a document that is here now and that the other end spoke of when
+// it was not: it has said its first word, so the next is ours.
+func (c *conn) takeAwaited(doc id.Document) {
+	if c.dialed || !c.p.knows(doc) || c.pass.Grant().Document(doc) == access.None {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.awaited[doc]; ok {
+		delete(c.awaited, doc)
+		c.docs[doc] = &carried{met: true}
+	}
 }
 
 // carriedLocked is a document on the connection. What we have dialled for begins to

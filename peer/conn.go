@@ -42,6 +42,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	docs     map[id.Document]*carried
+	awaited  map[id.Document]struct{} // the other end may not bring them, and hears of them when they are there
 	rest     int           // how many of docs are not busy
 	progress chan struct{} // closed when the standing of a document changes
 	said     *Fault        // what the other end said last of the connection as a whole
@@ -94,7 +95,7 @@ func (p *Peer) makeConn(self string, remote wire.Remote) *conn {
 	return &conn{
 		id: n, p: p, remote: remote, self: self,
 		log:  p.o.Log.With("conn", uint64(n), "peer", remote.PeerID),
-		docs: make(map[id.Document]*carried), progress: make(chan struct{}),
+		docs: make(map[id.Document]*carried), awaited: make(map[id.Document]struct{}), progress: make(chan struct{}),
 	}
 }
 

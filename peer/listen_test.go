@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,6 +193,44 @@ func TestWhoMayConnect(t *testing.T) {
 	}
 	if _, err := other.Sync(bounded(t), SyncOptions{Remotes: []Remote{{URL: l.URL(), Token: "forged"}}}); !errors.Is(err, wire.ErrRefused) {
 		t.Errorf("with a wrong token: %v", err)
+	}
+}
+
+// Who is told that a document is not here hears of it when it is, also where he may not
+// bring it himself.
+func TestWhoAskedForADocumentThatWasKeptOutHearsOfItLater(t *testing.T) {
+	p, other := newPeer(t), newPeer(t)
+	d := create(t, other)
+	do(t, d, note("a"))
+	saved, err := d.Save(bounded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dialRaw(t, listen(t, p, ListenOptions{RefuseNew: true}).URL(), nil)
+	if err := c.join(wire.Metadata{}); err != nil {
+		t.Fatal(err)
+	}
+	ask := (&session.Message{Have: make([]session.Have, 1)}).Encode()
+	c.send(&wire.Sync{Route: c.route(), Request: true, Document: d.ID(), Data: ask})
+	if m, err := c.next(); err != nil {
+		t.Fatal(err)
+	} else if u, ok := m.(*wire.Unavailable); !ok || u.Document != d.ID() {
+		t.Fatalf("asked for what is not there: %+v", m)
+	}
+	if _, err := p.Import(bounded(t), d.ID(), saved); err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sync, ok := m.(*wire.Sync)
+	if !ok || sync.Document != d.ID() {
+		t.Fatalf("when it has come: %+v", m)
+	}
+	msg, err := session.Decode(sync.Data)
+	if err != nil || !slices.Equal(msg.Heads, headsOf(t, d)) {
+		t.Errorf("heads %v, %v, want %v", msg.Heads, err, headsOf(t, d))
 	}
 }
 

@@ -111,7 +111,7 @@ func (c *conn) take(doc id.Document) (bool, error) {
 		return true, nil
 	}
 	c.mu.Lock()
-	known, n := c.docs[doc] != nil, len(c.docs)
+	known, n := c.docs[doc] != nil, len(c.docs)+len(c.awaited)
 	c.mu.Unlock()
 	switch {
 	case known:
@@ -122,14 +122,24 @@ func (c *conn) take(doc id.Document) (bool, error) {
 		return false, nil
 	case n >= c.p.o.MaxDocuments:
 		return false, socket.WithCode(wire.CloseOverLimit, fmt.Errorf("more than %d documents on one connection", n))
-	case !c.p.knows(doc) && !c.admits:
+	case !c.admits && c.await(doc):
 		c.send(&wire.Unavailable{Route: c.route(), Document: doc})
 		return false, nil
 	}
 	c.mu.Lock()
+	delete(c.awaited, doc)
 	c.docs[doc] = &carried{}
 	c.mu.Unlock()
 	return true, c.p.desks.post(c.ctx, doc, attach{c}, 0)
+}
+
+// await notes a document that the other end speaks of, may not bring, and is to hear
+// of when it is there. It reports false if it is.
+func (c *conn) await(doc id.Document) bool {
+	c.mu.Lock()
+	c.awaited[doc] = struct{}{}
+	c.mu.Unlock()
+	return !c.p.knows(doc) // asked last, as it may come meanwhile, and then looks for who awaits it
 }
 
 // changeCost is about what a decoded change takes in memory beside its bytes.
