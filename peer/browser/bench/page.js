@@ -100,6 +100,29 @@ globalThis.bench = {
     return quantiles(each)
   },
 
+  /** Makes so many documents of one entity, 50 at a time. */
+  async documents(n) {
+    const from = now()
+    for (let i = 0; i < n; i += 50) await Promise.all(Array.from({ length: Math.min(50, n - i) }, async (_, k) => (await peer.create()).apply(create("todos", "t", { n: i + k }))))
+    return now() - from
+  },
+
+  /** From the connection until a relay that knows nothing has everything. */
+  async fill(url) {
+    const from = now()
+    await peer.connect({ url })
+    await peer.flush({ timeout: 600_000 })
+    return now() - from
+  },
+
+  /** Until all of a document that others have is durable here. */
+  async fetched(id, heads) {
+    const from = now()
+    globalThis.doc = await peer.find(id, { timeout: 600_000 })
+    while (String((await doc.heads()).sort()) !== String(heads)) await new Promise(resolve => { const stop = doc.onChange(() => { stop(); resolve() }) })
+    return now() - from
+  },
+
   /** From now, when the other tab that has the store is closed, to the first durable edit by the next owner. */
   async takeover(before) {
     const from = now()

@@ -1,7 +1,7 @@
 // Measures the peer in a real Chromium, with the real relay and a native peer, and prints a table.
 // SYNCLINE_BENCH=tiny makes each as small as it goes, to see that it runs.
 import { gzipSync } from "node:zlib"
-import { readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { openPage, Profile } from "../test/browser.ts"
 import { NativePeer, Relay } from "../test/program.ts"
@@ -87,6 +87,29 @@ try {
     return { p50: each[n >> 1], p99: each[Math.min(n - 1, Math.floor(n * 0.99))] }
   }, times(300))
   row("edit to seen by a native peer and back as its acknowledgement", `p50 ${ms(both.p50)} ms, p99 ${ms(both.p99)} ms`)
+
+  await one.close()
+  one = await page(context)
+  await one.evaluate(() => bench.ready({ name: "many" }))
+  const many = await one.evaluate(n => bench.documents(n), times(3000))
+  const filled = await one.evaluate(url => bench.fill(url), relay.url)
+  row(`${times(3000).toLocaleString("en")} documents: made offline / all at an empty relay`, `${ms(many)} / ${ms(filled)} ms`)
+  await one.close()
+
+  // The public trace automerge-paper, a change for each of its 259,778 edits.
+  const paper = join(process.env.SYNCLINE_SHARED || join(root, "..", "..", "..", "shared"), "corpus", "documents", "paper-js-1op.automerge")
+  if (!tiny && existsSync(paper)) {
+    await native.kill()
+    const doc = /automerge:(\w+)/.exec(native.verb("doc", "import", "--db", native.db, paper))[1]
+    native.sync(relay.url, doc)
+    one = await page(context)
+    await one.evaluate(url => bench.ready({ name: "paper", remotes: [{ url }] }), relay.url)
+    const fetched = await one.evaluate(({ doc, heads }) => bench.fetched(doc, heads), { doc, heads: native.heads(doc) })
+    await one.close()
+    one = await page(context)
+    const reopened = await one.evaluate(doc => bench.ready({ name: "paper" }, doc), doc)
+    row("a text of 259,778 edits in as many changes: from the relay / opened again", `${ms(fetched)} / ${ms(reopened.ms)} ms`)
+  }
 
   console.log("\n| file | bytes | gzip |\n|---|---|---|")
   for (const f of readdirSync(join(root, "lib")).filter(f => /\.(js|wasm)$/.test(f)).sort()) {

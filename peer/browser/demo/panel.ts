@@ -64,7 +64,7 @@ export class Panel {
       { name: "Journal", value: `${s.journal} changes`, about: "Rows of the append-only journal in this browser" },
       { name: "Not elsewhere yet", value: String(s.unacknowledged), about: "Changes made here that no other disk is known to have", alert: s.unacknowledged > 0 },
       { name: "Retries", value: remote?.state === "waiting" && remote.next ? `${retries}, next in ${Math.max(0, Math.ceil((remote.next - Date.now()) / 1000))} s` : String(retries), about: remote?.reason ?? "Attempts to connect again since the store was opened" },
-      { name: "Reconciled, p50 · p99", value: p50 === null ? "–" : `≤ ${time(p50)} · ≤ ${time(p99 ?? p50)}`, about: "From an edit here until it is durable at another end" },
+      { name: "Reconciled in", value: p50 === null ? "–" : `≤ ${time(p50)} · ≤ ${time(p99 ?? p50)}`, about: "From an edit here until it is durable at another end: half of them, and 99 of 100" },
       { name: "In · out", value: remote ? `${bytes(remote.bytesIn)} · ${bytes(remote.bytesOut)}` : "–", about: "What has gone through the socket" },
       { name: "Kept in", value: s.store.kind === "opfs" ? `SQLite, ${bytes(s.store.usage)}` : "memory only", about: s.store.warning ?? "SQLite on this origin's private file system", alert: s.store.kind === "memory" },
       { name: "Tabs", value: String(s.tabs), about: "Tabs of this browser that share the store and the socket" },

@@ -77,3 +77,15 @@ export async function openPage(context: BrowserContext, url: string): Promise<Pa
   await page.locator("body[data-ready]").waitFor({ state: "attached" })
   return page
 }
+
+/** The process that runs a page: of the browser's renderers, the one that works while the page does. */
+export async function rendererOf(page: Page, context: BrowserContext): Promise<number> {
+  const cdp = await context.browser()!.newBrowserCDPSession()
+  const spent = async (): Promise<Map<number, number>> => new Map((await cdp.send("SystemInfo.getProcessInfo")).processInfo
+    .filter(p => p.type === "renderer").map(p => [p.id, p.cpuTime]))
+  const before = await spent()
+  await page.evaluate(() => { for (const end = performance.now() + 1500; performance.now() < end;); })
+  const gains = [...await spent()].map(([id, time]) => ({ id, gain: time - (before.get(id) ?? 0) }))
+  await cdp.detach()
+  return gains.reduce((a, b) => b.gain > a.gain ? b : a).id
+}

@@ -156,6 +156,10 @@ test("tokens: asked of the app for each connection, and refreshed; classes decid
   const remote = (await page.evaluate(() => globalThis.peer.status())).remotes[0]!
   expect(remote).toMatchObject({ class: "draining", reason: "back soon", mendable: true })
   expect(remote.next! - Date.now()).toBeGreaterThan(900_000)
+  // A page that is looked at again does not wait.
+  relay.onJoin = () => false
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")))
+  await expect.poll(() => page.evaluate(async () => (await globalThis.peer.status()).remotes[0]!.state)).toBe("connected")
   const names = await page.evaluate(async () => [...new Set((await globalThis.peer.telemetry()).map(m => m.name))])
   expect(names).toEqual(expect.arrayContaining(["syncline_pending_changes", "syncline_retries_total", "syncline_reconciliation_duration_seconds_bucket"]))
   relay.close()

@@ -1,11 +1,15 @@
 import { test, expect } from "@playwright/test"
 import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { decodeCBOR, encodeCBOR } from "../src/shared/cbor.ts"
 import { backoff, classes, classOfCode, mendable } from "../src/shared/fault.ts"
 import { create, intentOf, listInsert, operationsFromJSON, operationsToJSON, pack, set, splice, unpack, update, validate } from "../src/shared/operations.ts"
 import { Counter, Float, parseTypedJSON, Scalar, toTypedJSON, Uint } from "../src/shared/values.ts"
 import { decodeMessage } from "../src/shared/wire.ts"
 import { difference, follow, merge } from "../src/text.ts"
+import { metrics, Tally } from "../src/worker/telemetry.ts"
+import { root } from "./paths.ts"
 import { random } from "./random.ts"
 
 test("operations go through JSON and through a worker as they are", () => {
@@ -99,4 +103,15 @@ test("a difference makes one text of another, and never cuts a character", () =>
   }
   expect(merge("hello world", "hello brave world", "hello world!")).toBe("hello brave world!")
   expect(merge("ac", "abc", "aXc")).toBe("aXbc")
+})
+
+test("metrics have the names and labels of the native peer", () => {
+  const native = readFileSync(join(root, "..", "telemetry", "telemetry.go"), "utf8")
+  const ours = metrics(new Tally(), { pending: 0, oldest: 0, undelivered: { waiting: 0, dead: 0, dropped: 0 }, remotes: { idle: 0 } })
+  expect(ours.length).toBeGreaterThan(20)
+  for (const m of ours) {
+    const name = m.name.replace(/(?<=_seconds)_(bucket|sum|count)$/, "")
+    expect(native.includes(`"${name}"`), m.name).toBe(true)
+    for (const label of Object.keys(m.labels)) if (label !== "le") expect(native.includes(`"${label}"`), `${m.name}: ${label}`).toBe(true)
+  }
 })

@@ -1,5 +1,6 @@
 import { test, expect } from "./fixtures.ts"
 import type { Page } from "@playwright/test"
+import { rendererOf } from "./browser.ts"
 import { add, heads, start, titles } from "./sync.ts"
 
 test("two tabs, two profiles and a native peer converge", async ({ profile, other, pages, relay, native }) => {
@@ -94,11 +95,32 @@ test("two tabs, the owner killed: nothing lost, and the other goes on", async ({
     return Promise.all(edits).then(() => Date.now())
   })
   const before = await two.evaluate(async () => (await globalThis.peer.status()).owner)
-  await one.close()
+  // Not closed: killed, so that it says goodbye to nobody.
+  process.kill(await rendererOf(one, context), "SIGKILL")
   await waiting
   await expect.poll(() => two.evaluate(async () => (await globalThis.peer.status()).owner)).not.toBe(before)
   expect(await titles(two)).toEqual(["by-one", "by-two", ...Array.from({ length: 20 }, (_, i) => `k${i}`)].sort())
   expect((await seen).length).toBeGreaterThanOrEqual(4)
+})
+
+test("a native peer that is connected to has seen what it has on its disk", async ({ profile, pages, native }) => {
+  const url = await native.listen()
+  const page = await pages.open(await profile.launch())
+  const doc = await start(page, {})
+  const before = await page.evaluate(async () => {
+    const r = await globalThis.doc.apply(globalThis.syncline.create("items", "x", { n: 1 }))
+    return { sequence: r.sequence, state: (await r.progress()).state }
+  })
+  expect(before.state).toBe("local")
+  await page.evaluate(url => globalThis.peer.connect({ url, peer: true }), url)
+  const after = await page.evaluate(async sequence => {
+    const r = await globalThis.peer.receipt(sequence)
+    await r.wait("seen", { timeout: 60_000 })
+    return r.progress()
+  }, before.sequence)
+  expect(after).toMatchObject({ state: "seen", acknowledged: [expect.any(String)] })
+  await native.kill()
+  expect(native.show(doc)).toEqual({ items: { x: { n: 1 } } })
 })
 
 test("presence and live queries reach other tabs and other browsers", async ({ profile, other, pages, relay }) => {

@@ -1,5 +1,5 @@
 import { test, expect } from "./fixtures.ts"
-import type { BrowserContext, Page } from "@playwright/test"
+import { rendererOf } from "./browser.ts"
 import { add, heads, start, titles } from "./sync.ts"
 
 test("wiping leaves nothing in the profile's files", async ({ profile, pages }) => {
@@ -104,15 +104,3 @@ test("a tab that is stopped while it owns the store is taken over from, and says
   expect(await heads(one)).toEqual(await heads(two))
   expect((await one.evaluate(() => globalThis.peer.status())).owner).toBe((await two.evaluate(() => globalThis.peer.status())).owner)
 })
-
-/** The process that runs a page: of the browser's renderers, the one that works while the page does. */
-async function rendererOf(page: Page, context: BrowserContext): Promise<number> {
-  const cdp = await context.browser()!.newBrowserCDPSession()
-  const spent = async (): Promise<Map<number, number>> => new Map((await cdp.send("SystemInfo.getProcessInfo")).processInfo
-    .filter(p => p.type === "renderer").map(p => [p.id, p.cpuTime]))
-  const before = await spent()
-  await page.evaluate(() => { for (const end = performance.now() + 1500; performance.now() < end;); })
-  const gains = [...await spent()].map(([id, time]) => ({ id, gain: time - (before.get(id) ?? 0) }))
-  await cdp.detach()
-  return gains.reduce((a, b) => b.gain > a.gain ? b : a).id
-}
