@@ -38,6 +38,9 @@ func (f *accessFlags) verifier(handshake time.Duration, log *slog.Logger) (*acce
 		}
 		return nil, nil
 	}
+	if f.audience == "" {
+		return nil, errors.New("--access-keys needs --audience: what tokens for this server name as theirs, such as the name of your app")
+	}
 	if f.open {
 		return nil, errors.New("--open-access and --access-keys contradict each other; give one of them")
 	}

@@ -36,6 +36,7 @@ const gcPercent = 50
 type relayFlags struct {
 	listen, data   string
 	access         accessFlags
+	tls            tlsFlags
 	adminTokenOnly bool
 	page           bool
 	o              relay.Options
@@ -54,7 +55,8 @@ func relayCommand() *cobra.Command {
 			"the admin claim; /healthz, /readyz and " + operate.CapabilitiesPath + " for all.\n" +
 			"A limit of -1 is none.",
 		Example: "  syncline relay --listen 127.0.0.1:3030 --data ./relay-data\n" +
-			"  syncline relay --listen :3030 --access-keys keys.jwks --audience my-app",
+			"  syncline relay --listen :3030 --access-keys keys.jwks --audience my-app \\\n" +
+			"      --tls-cert chain.pem --tls-key key.pem",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logger(cmd, cmd.ErrOrStderr())
@@ -71,6 +73,7 @@ func relayCommand() *cobra.Command {
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:3030", "address and port to serve on; port 0 takes a free one (SYNCLINE_LISTEN)")
 	fl.StringVar(&f.data, "data", "syncline-data", "directory for what the relay keeps; made if it is not there (SYNCLINE_DATA)")
 	f.access.add(fl)
+	f.tls.add(fl)
 	fl.BoolVar(&f.page, "page", true, "serve the demo page to browsers at /; its files hold no data (SYNCLINE_PAGE)")
 	fl.BoolVar(&f.adminTokenOnly, "admin-token-only", false, "ask for a token on the admin pages from this machine too, as behind a proxy (SYNCLINE_ADMIN_TOKEN_ONLY)")
 	fl.Int64Var(&f.o.MaxFrame, "max-frame", 64<<20, "bytes of the largest message taken (SYNCLINE_MAX_FRAME)")
@@ -107,9 +110,17 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	if verifier != nil {
 		defer func() { err = errors.Join(err, verifier.Close()) }()
 	}
+	certificate, err := f.tls.certificate(log)
+	if err != nil {
+		return err
+	}
 	l, err := f.take(ctx, verifier != nil, log)
 	if err != nil {
 		return err
+	}
+	scheme := "ws://"
+	if certificate != nil {
+		l, scheme = certificate.listen(l), "wss://"
 	}
 	defer l.Close() // which Serve has done, if it came to that
 	store, err := openStore(ctx, f.data, log)
@@ -129,7 +140,7 @@ func (f *relayFlags) run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Info("relay is listening", "url", "ws://"+l.Addr().String(), "data", store.Path(), "storageId", store.StorageID(), "access", verifier != nil)
+	log.Info("relay is listening", "url", scheme+l.Addr().String(), "data", store.Path(), "storageId", store.StorageID(), "access", verifier != nil)
 	if err := r.Serve(ctx, l); err != nil {
 		return err
 	}
@@ -169,6 +180,9 @@ func relayCheckCommand() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 4*time.Second)
 			defer cancel()
 			if err := operate.CheckReady(ctx, root); err != nil {
+				if e, ok := errors.AsType[*url.Error](err); ok {
+					err = fmt.Errorf("cannot ask %s: %w", root, remoteError(e.Err))
+				}
 				return failed(err)
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")

@@ -212,7 +212,7 @@ func (d *relayDocs) delete(w io.Writer, doc id.Document) func(context.Context, d
 		if d.json {
 			return writeJSON(w, gone)
 		}
-		_, err = fmt.Fprintf(w, "deleted %s: %d changes\n", doc.URL(), gone.Changes)
+		_, err = fmt.Fprintf(w, "deleted %s: %s\n", doc.URL(), counted(int(gone.Changes), "change"))
 		return err
 	}
 }

@@ -143,7 +143,10 @@ func tellClaims(t *table, c access.Claims, now time.Time) {
 
 // fromNow says how far away a time is, to the second.
 func fromNow(d time.Duration) string {
-	if d = d.Round(time.Second); d < 0 {
+	switch d = d.Round(time.Second); {
+	case d == 0:
+		return " (now)"
+	case d < 0:
 		return fmt.Sprintf(" (%s ago)", -d)
 	}
 	return fmt.Sprintf(" (in %s)", d)
