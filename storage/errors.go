@@ -50,7 +50,7 @@ var (
 // the driver. Other errors pass through.
 func classify(err error) error {
 	var e sqlite3.Error
-	if err == nil || !errors.As(err, &e) {
+	if err == nil || !errors.As(err, &e) || classified(err) {
 		return err
 	}
 	switch e.Code {
@@ -78,6 +78,16 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", context.Canceled, err)
 	}
 	return err
+}
+
+// classified reports whether classify has seen an error before.
+func classified(err error) bool {
+	for _, class := range []error{ErrFull, ErrReadOnly, ErrBusy, ErrDamaged, ErrForeign, ErrIO, context.Canceled} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
 }
 
 // failsGroup says whether an error inside one batch is about the file rather
