@@ -84,7 +84,6 @@ func (r *Relay) DeleteDocument(ctx context.Context, doc id.Document) (admin.Dele
 	if err != nil {
 		return admin.Deleted{}, err
 	}
-	r.o.Log.Info("document deleted", "doc", doc, "changes", n)
 	return admin.Deleted{ID: doc.String(), Changes: n}, nil
 }
 

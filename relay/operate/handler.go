@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/admin"
 )
 
@@ -90,7 +91,7 @@ func (p *pages) private(path string, h http.HandlerFunc, methods ...string) {
 		if err != nil {
 			secure(w)
 			p.o.Log.Info("page refused", "path", r.URL.Path, "err", err)
-			refuse(w, r, http.StatusForbidden, err)
+			refuse(w, r, access.Refusal(w.Header(), err), err)
 			return
 		}
 		inside.ServeHTTP(w, r)

@@ -3,6 +3,7 @@ package operate
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"syncline/crdt/id"
+	"syncline/relay/wire/access"
 	"syncline/relay/wire/admin"
 	"syncline/storage"
 )
@@ -36,6 +38,25 @@ func body(t *testing.T, resp *http.Response) string {
 	}
 	_, text, _ := strings.Cut(b.String(), "\r\n\r\n")
 	return text
+}
+
+// TestARefusalSaysWhetherATokenHelps by its status, as programs read it.
+func TestARefusalSaysWhetherATokenHelps(t *testing.T) {
+	for _, c := range []struct {
+		err       error
+		status    int
+		challenge string
+	}{
+		{access.ErrForbidden, 403, ""},
+		{fmt.Errorf("%w: %w", access.ErrUnauthorised, access.ErrMissing), 401, "Bearer"},
+		{access.ErrExpired, 401, "Bearer"},
+		{access.ErrUnavailable, 503, ""},
+	} {
+		resp := ask(t, Handler(newFakeRelay(), Options{Allow: func(*http.Request) error { return c.err }}), "GET", StatusPath)
+		if got := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != c.status || got != c.challenge {
+			t.Errorf("%v: %d, %q", c.err, resp.StatusCode, got)
+		}
+	}
 }
 
 func TestPagesByMethodAndGate(t *testing.T) {

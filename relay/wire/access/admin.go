@@ -62,18 +62,22 @@ func (g AdminGate) Wrap(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 			return
 		}
-		status := http.StatusUnauthorized
-		switch {
-		case errors.Is(err, ErrForbidden):
-			status = http.StatusForbidden
-		case errors.Is(err, ErrUnavailable):
-			status = http.StatusServiceUnavailable
-		default:
-			w.Header().Set("WWW-Authenticate", "Bearer")
-		}
 		w.Header().Set("Cache-Control", "no-store")
-		http.Error(w, err.Error(), status)
+		http.Error(w, err.Error(), Refusal(w.Header(), err))
 	})
+}
+
+// Refusal is the status of a page that is refused for an error of Allowed. Where a
+// better token would help, the header says so.
+func Refusal(h http.Header, err error) (status int) {
+	switch {
+	case errors.Is(err, ErrUnauthorised), errors.Is(err, ErrExpired):
+		h.Set("WWW-Authenticate", "Bearer")
+		return http.StatusUnauthorized
+	case errors.Is(err, ErrUnavailable):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusForbidden
 }
 
 // proxyHeaders are what proxies say of themselves and whom they speak for.
