@@ -74,7 +74,9 @@ type Transport interface {
 	Close(code wire.CloseCode, reason string) bool
 }
 
-func (p *Peer) newConn(ws *websocket.Conn, self string, remote wire.Remote, pulse *socket.Pulse) *conn {
+// newConn returns a connection over a WebSocket. line is what is under one of this
+// end's server; nil under one that it dialled.
+func (p *Peer) newConn(ws *websocket.Conn, line *socket.Line, self string, remote wire.Remote, pulse *socket.Pulse) *conn {
 	c := p.makeConn(self, remote)
 	c.socket = socket.New(ws, pulse, socket.Options{
 		PingInterval: p.o.PingInterval,
@@ -82,6 +84,7 @@ func (p *Peer) newConn(ws *websocket.Conn, self string, remote wire.Remote, puls
 		WriteTimeout: p.o.WriteTimeout,
 		CloseTimeout: p.o.CloseTimeout,
 		MaxQueue:     p.o.MaxQueue,
+		Line:         line,
 		Counters:     &c.count.socket,
 		Log:          c.log,
 	})

@@ -47,7 +47,7 @@ func (p *Peer) dial(ctx context.Context, r Remote, self string, l *link, held ma
 		ws.CloseNow()
 		return nil, f
 	}
-	c := p.newConn(ws, self, remote, pulse)
+	c := p.newConn(ws, nil, self, remote, pulse)
 	c.dialed, c.peers, c.link, c.held = true, r.Peer, l, held
 	c.restrict(r)
 	for doc, why := range held {

@@ -162,7 +162,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ws.SetReadLimit(d.p.o.MaxFrame)
-	c := d.p.newConn(ws, d.p.self, remote, pulse)
+	c := d.p.newConn(ws, tap.Line, d.p.self, remote, pulse)
 	c.peers = true // relays do not dial
 	c.admits = d.admits
 	c.guard(d.gate, granted)
