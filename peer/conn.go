@@ -43,9 +43,9 @@ type conn struct {
 	mu       sync.Mutex
 	docs     map[id.Document]*carried
 	awaited  map[id.Document]struct{} // the other end may not bring them, and hears of them when they are there
-	rest     int           // how many of docs are not busy
-	progress chan struct{} // closed when the standing of a document changes
-	said     *Fault        // what the other end said last of the connection as a whole
+	rest     int                      // how many of docs are not busy
+	progress chan struct{}            // closed when the standing of a document changes
+	said     *Fault                   // what the other end said last of the connection as a whole
 }
 
 type connCounters struct {

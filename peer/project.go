@@ -122,8 +122,9 @@ type line struct {
 	forks bool
 }
 
-// forked reports whether there are concurrent changes. Without, no field has several
-// values, and the core need not look for them: half of what reading an entity costs.
+// forked reports whether there may be concurrent changes: a second head, or what an actor
+// begins with, which may have been issued again (package dirty). Without, no field has
+// several values, and the core need not look for them: half of what reading an entity costs.
 func (d *desk) forked() bool {
 	if d.line.g != d.r.graph {
 		d.line = line{g: d.r.graph}
@@ -131,7 +132,7 @@ func (d *desk) forked() bool {
 	l := &d.line
 	for ; !l.forks && l.nodes < l.g.Nodes(); l.nodes++ {
 		// What else a change names is an ancestor of the one before.
-		l.forks = l.nodes > 0 && !slices.Contains(slices.Collect(l.g.Parents(l.nodes)), l.nodes-1)
+		l.forks = l.nodes > 0 && (l.g.Seq(l.nodes) == 1 || !slices.Contains(slices.Collect(l.g.Parents(l.nodes)), l.nodes-1))
 	}
 	return l.forks
 }

@@ -61,7 +61,7 @@ func (x *Index) Add(c *chunk.Change) {
 	for _, dep := range c.Deps {
 		delete(x.heads, dep)
 	}
-	if len(x.heads) > 0 {
+	if len(x.heads) > 0 || c.Seq == 1 && len(c.Deps) > 0 {
 		x.Touch(&x.contested, c)
 	}
 	if x.heads == nil {
@@ -72,7 +72,10 @@ func (x *Index) Add(c *chunk.Change) {
 
 // Contested reports whether there may be a place in an entity, or the entity itself, to which
 // concurrent changes have given several values. That takes two changes of which the
-// one that was added later does not know of the other: it leaves a head beside it.
+// one that was added later does not know of the other: it leaves a head beside it. Or it
+// is a change that twins had put out and that was issued again: that has what it did as
+// it was, beside the values of the twin, and names the twin among its deps. It is its
+// actor's first, and cannot be told from others that are.
 func (x *Index) Contested(collection, entity string) bool {
 	return x.contested.Has(collection, entity)
 }

@@ -97,3 +97,35 @@ func TestIndex(t *testing.T) {
 		}
 	}
 }
+
+// An actor's first change may be one that was issued again, which has values beside
+// those of a change that it depends on.
+func TestWhatAnActorBeginsWithMayBeContested(t *testing.T) {
+	write := func(h chunk.Header, ops ...chunk.Op) *chunk.Change {
+		raw, err := chunk.Encode(h, ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := chunk.ParseChange(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	one := chunk.Value{Type: chunk.Int, Raw: []byte{1}}
+	base := write(chunk.Header{Actor: "a", Seq: 1, StartOp: 1},
+		chunk.Op{Key: "notes", Action: chunk.MakeMap},
+		chunk.Op{Obj: at(1), Key: "m", Action: chunk.MakeMap},
+		chunk.Op{Obj: at(1), Key: "n", Action: chunk.MakeMap})
+	next := write(chunk.Header{Actor: "a", Seq: 2, StartOp: 4, Deps: []id.Hash{base.Hash}},
+		chunk.Op{Obj: at(2), Key: "k", Action: chunk.Set, Value: one})
+	first := write(chunk.Header{Actor: "b", Seq: 1, StartOp: 5, Deps: []id.Hash{next.Hash}, OtherActors: []id.Actor{"a"}},
+		chunk.Op{Obj: by(3), Key: "k", Action: chunk.Set, Value: one})
+	var x dirty.Index
+	for _, c := range []*chunk.Change{base, next, first} {
+		x.Add(c)
+	}
+	if x.Contested("notes", "m") || !x.Contested("notes", "n") {
+		t.Errorf("contested: m %v, n %v; one actor has written the first", x.Contested("notes", "m"), x.Contested("notes", "n"))
+	}
+}

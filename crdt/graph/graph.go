@@ -129,6 +129,9 @@ func (g *Graph) Hash(node int) id.Hash { return g.hash[node] }
 // Row returns the journal row of a published node's body.
 func (g *Graph) Row(node int) int64 { return g.row[node] }
 
+// Seq returns the number of a node's change among those of its actor.
+func (g *Graph) Seq(node int) uint64 { return uint64(g.seq[node]) }
+
 // Meta returns what the graph keeps of a node, without Makes.
 func (g *Graph) Meta(node int) Meta {
 	n := uint32(node)
