@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -148,45 +146,6 @@ func (c *cell) fence() (closed wire.CloseCode) {
 	return 0
 }
 
-// got says what the subject got, for people.
-func (c *cell) got(closed wire.CloseCode) string {
-	var said []string
-	for _, b := range c.frames {
-		m, err := wire.Decode(b)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		switch m := m.(type) {
-		case *wire.Sync:
-			sm, err := session.Decode(m.Data)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			changes, err := sm.Changes()
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			said = append(said, fmt.Sprintf("sync(%s, %s)", many(len(sm.Heads), "head"), many(len(changes), "change")))
-		case *wire.Notice:
-			said = append(said, fmt.Sprintf("notice(%s)", m.Code))
-		default:
-			said = append(said, m.Type())
-		}
-	}
-	slices.Sort(said) // a refusal and an answer may come in either order
-	if closed != 0 {
-		said = append(said, fmt.Sprintf("close %d", closed))
-	}
-	return strings.Join(said, " ")
-}
-
-func many(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprint(n, " ", what)
-}
-
 // stored is how many changes of the document the peer has.
 func (c *cell) stored() int64 {
 	c.t.Helper()
@@ -258,7 +217,7 @@ func TestAccessMatrix(t *testing.T) {
 							}
 						}
 						where := fmt.Sprintf("granted %t (%s), there %t", granted, may, there)
-						if got := c.got(closed); got != want {
+						if got := accesstest.Told(t, c.frames, closed); got != want {
 							t.Errorf("%s: gets %q, want %q", where, got, want)
 						}
 						if n := c.stored(); n != stored {

@@ -96,7 +96,8 @@ func TestATokenIsReplaced(t *testing.T) {
 		t.Helper()
 		c.doc, c.frames = doc, nil
 		do()
-		if got := c.got(c.fence()); got != want {
+		closed := c.fence()
+		if got := accesstest.Told(t, c.frames, closed); got != want {
 			t.Errorf("gets %q, want %q", got, want)
 		}
 	}

@@ -3,7 +3,6 @@ package relay
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,45 +172,6 @@ func (s *server) settled(t testing.TB, doc id.Document) {
 	})
 }
 
-// got says what the subject got, for people.
-func (c *cell) got(closed wire.CloseCode) string {
-	var said []string
-	for _, b := range c.frames {
-		m, err := wire.Decode(b)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		switch m := m.(type) {
-		case *wire.Sync:
-			sm, err := session.Decode(m.Data)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			changes, err := sm.Changes()
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			said = append(said, fmt.Sprintf("sync(%s, %s)", many(len(sm.Heads), "head"), many(len(changes), "change")))
-		case *wire.Notice:
-			said = append(said, fmt.Sprintf("notice(%s)", m.Code))
-		default:
-			said = append(said, m.Type())
-		}
-	}
-	slices.Sort(said) // a refusal and an answer may come in either order
-	if closed != 0 {
-		said = append(said, fmt.Sprintf("close %d", closed))
-	}
-	return strings.Join(said, " ")
-}
-
-func many(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprint(n, " ", what)
-}
-
 // newCell seats the watcher, who has the document if it is to be there.
 func newCell(t *testing.T, s *server, i *accesstest.Issuer, r role, granted, there bool) *cell {
 	t.Helper()
@@ -305,7 +265,7 @@ func TestAccessMatrix(t *testing.T) {
 							want = d.write[n]
 						}
 						where := fmt.Sprintf("granted %t (%s), there %t", granted, may, there)
-						if got := c.got(closed); got != want {
+						if got := accesstest.Told(t, c.frames, closed); got != want {
 							t.Errorf("%s: gets %q, want %q", where, got, want)
 						}
 						if got := c.spread(); there && got != d.spread[may] {
@@ -365,7 +325,7 @@ func TestWithoutAGoodTokenThereIsNothing(t *testing.T) {
 				if closed := c.fence(); closed == 0 {
 					t.Fatal("it is served")
 				}
-				if got := c.got(0); got != "error" {
+				if got := accesstest.Told(t, c.frames, 0); got != "error" {
 					t.Errorf("gets %q", got)
 				}
 				if got := c.spread(); got != "" {

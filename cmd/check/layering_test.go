@@ -50,7 +50,7 @@ var layers = []layer{
 	{pkg: "relay/wire", may: []string{"crdt/id"}},
 	{pkg: "relay/wire/socket", may: []string{"relay/wire"}},
 	{pkg: "relay/wire/admin", may: []string{"storage", "crdt/id"}},
-	{pkg: "relay/wire/access/accesstest", may: []string{"relay/wire/access", "crdt/id"}},
+	{pkg: "relay/wire/access/accesstest", may: []string{"relay/wire", "relay/wire/access", "crdt/id", "crdt/session"}},
 	{pkg: "relay/wire/access", may: []string{"relay/wire", "crdt/id"}},
 	{pkg: "relay/operate", may: []string{"relay/wire/...", "storage", "crdt/id"}},
 	{pkg: "relay/interop"}, // tests alone
