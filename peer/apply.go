@@ -45,6 +45,9 @@ func (d *desk) openCore(ctx context.Context, singly bool) (*crdt.Document, error
 	for {
 		doc, culprit, err := d.buildCore(ctx, singly)
 		if culprit == nil {
+			if err == nil {
+				d.sayOthers(doc)
+			}
 			return doc, err
 		}
 		if !singly && len(culprit) > 1 {
@@ -205,7 +208,9 @@ func (d *desk) applyFresh(fresh []journaled) {
 		d.log.Warn("changes not applied yet", "err", err)
 		d.p.cache.Forget(d.doc)
 		d.shown.known = false
+		return
 	}
+	d.sayOthers(lease.Document())
 }
 
 // exclude puts a change of the journal in quarantine.

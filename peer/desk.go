@@ -59,6 +59,7 @@ type desk struct {
 	remade    bool  // what stands is other than what the tables show
 	journaled int64 // the last row that we have put into the journal
 	line      line
+	schemas   schemas
 }
 
 // parcel is an input with the bytes of inbox space that it holds.
@@ -82,11 +83,12 @@ type (
 	// doing are operations of ours.
 	doing struct {
 		claim
-		ops  []crdt.Operation
-		plan plan              // says what ops are when their turn has come, unless nil
-		away *retiring         // of a settlement: what to do in place of ops
-		undo *undoNote         // of an undo
-		made storage.Operation // what became of them
+		ops   []crdt.Operation
+		plan  plan              // says what ops are when their turn has come, unless nil
+		away  *retiring         // of a settlement: what to do in place of ops
+		undo  *undoNote         // of an undo
+		marks bool              // it leaves the schema's mark
+		made  storage.Operation // what became of them
 	}
 	// reading looks at the document, or at the replica alone.
 	reading struct {

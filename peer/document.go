@@ -28,10 +28,13 @@ func (d *Document) URL() string { return d.doc.URL() }
 // Do applies operations as one change. When it returns, the change is durable and
 // visible, and on its way to every connection. With an error nothing has happened
 // — crdt.ErrNoChange if there was nothing to do, a *crdt.OperationError if it is
-// about one operation, or an error of package storage — and the call may be
-// repeated. If ctx ends before the work has begun, its error is returned; later it
-// is not heeded.
+// about one operation, which wraps schema.ErrViolation if Options.Schema refuses it, or
+// an error of package storage — and the call may be repeated. If ctx ends before the
+// work has begun, its error is returned; later it is not heeded.
 func (d *Document) Do(ctx context.Context, ops ...crdt.Operation) (Receipt, error) {
+	if err := d.p.o.rules().Check(ops...); err != nil {
+		return Receipt{}, err
+	}
 	return d.submit(ctx, &doing{claim: newClaim(), ops: ops})
 }
 

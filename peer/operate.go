@@ -40,9 +40,16 @@ func (d *desk) together(jobs []*doing) {
 	}
 	defer lease.Release()
 	doc := lease.Document()
+	jobs = append(jobs, d.marking(doc)...)
 	var made []*doing
 	var changes []*chunk.Change
 	for i, in := range jobs {
+		if in.marks {
+			if len(made) == 0 {
+				break // it only goes with what somebody does
+			}
+			d.schemas.marked = true
+		}
 		if in.plan != nil {
 			if err := in.plan(d, doc, in); err != nil {
 				in.reply <- err

@@ -30,8 +30,10 @@ type Options struct {
 	// Rand gives the numbers in [0, 1) that spread reconnections. nil: random.
 	Rand func() float64
 
-	// Schema is what the app's collections hold: the tables that Query reads have
-	// its columns. nil: those that the store has, or tables of JSON.
+	// Schema is what the app's collections hold. Operations that do not fit are refused,
+	// the tables that Query reads have its columns, and documents that are edited get its
+	// mark. nil: anything may be written, and the tables are those that the store has,
+	// or tables of JSON.
 	Schema *schema.Schema
 	// Functions are the app's merge functions that the schema names.
 	Functions *merge.Functions

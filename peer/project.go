@@ -211,6 +211,7 @@ func (d *desk) endApplying(ctx context.Context, doc *crdt.Document, rows []int64
 
 // remake notes that the document has become another, not only more.
 func (d *desk) remake() {
+	d.schemas = schemas{}
 	if d.p.tables.Load() != nil {
 		d.remade = true
 		d.lost(nil)

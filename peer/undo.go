@@ -205,8 +205,8 @@ func (d *desk) stack() (*stack, error) {
 			d.log.Warn("operation left out", "sequence", o.Row, "err", err)
 			return nil
 		}
-		if r.settles() {
-			return nil // it took away what a rule had passed over, and is nobody's act
+		if r.settles() || r.marks() {
+			return nil // nobody's act: it took away what a rule had passed over, or names a schema
 		}
 		s.add(&act{o.Hash, r.undo})
 		return nil

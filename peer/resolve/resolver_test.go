@@ -97,7 +97,26 @@ func TestWithoutASchemaAllIsListed(t *testing.T) {
 func TestANewerSchemaHoldsADocument(t *testing.T) {
 	a, p := joined(t, orders(t, 1))
 	newer := orders(t, 2).Mark()
-	do(t, a, crdt.Create(schema.Reserved, newer.Entity, map[string]any{newer.Field: newer.Value}))
+	saved, err := a.Save(bounded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := crdt.Load("app", saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	_, err = app.Do(time.Unix(1_700_000_000, 0), crdt.Update(schema.Reserved, newer.Entity, map[string]any{newer.Field: newer.Value}))
+	if err == nil {
+		saved, err = app.Save()
+	}
+	if err == nil {
+		_, err = p.Import(bounded(t), a.ID(), saved)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it has come to the other", only(p), only(a), func() bool { return len(heads(t, a)) == 1 && heads(t, a)[0] == app.Heads()[0] })
 	was := heads(t, a)
 	r := newResolver(t, p, Options{})
 	going(t, r.Run)
