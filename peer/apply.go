@@ -184,8 +184,24 @@ func (d *desk) applyStep(ctx context.Context, doc *crdt.Document, changes []jour
 	if err := end(rows, list); err != nil {
 		d.log.Warn("marks not cleared", "err", err)
 		d.applied = append(d.applied, rows...)
+		d.p.keeper.note(d.doc)
 	}
 	return nil
+}
+
+// endLate takes marks away that could not be taken away at once, if nothing that is
+// stored does. Should the process be killed with one there, whose change was alone with
+// the core, the next would put that change in quarantine (recover), and it is innocent.
+func (d *desk) endLate() {
+	if len(d.applied) == 0 {
+		return
+	}
+	if err := d.p.store.EndApplying(d.p.io, d.applied); err != nil {
+		d.log.Warn("marks not cleared", "err", err)
+		d.p.keeper.note(d.doc)
+		return
+	}
+	d.applied = nil
 }
 
 // applyFresh gives the core what has just become durable, if it is open, or the tables

@@ -258,6 +258,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 			for _, e := range d.unsaved {
 				d.saveState(e)
 			}
+			d.endLate()
 			d.r.take(in)
 		case message, unavailable, written, waited, granted, leave:
 			d.r.take(in)
@@ -283,8 +284,9 @@ func (d *desk) round(ps []parcel) (over bool) {
 		// What the store does not take now would be lost with the desk.
 		d.r.take(save{})
 		d.perform(d.r.effects())
+		d.endLate()
 	}
-	idle := d.r.idle() && len(d.unsaved) == 0
+	idle := d.r.idle() && len(d.unsaved) == 0 && len(d.applied) == 0
 	d.p.desks.rested(d, idle)
 	return parking && idle
 }
