@@ -142,7 +142,7 @@ func TestDocumentsOfARelayFromItsFileAndFromItself(t *testing.T) {
 
 	// The file is open in the relay, which must be asked to delete.
 	refused(t, 1, []string{"another program has", "--at URL"}, "relay", "docs", "delete", "--db", db, docs[0].URL())
-	if got := docsVerb(running, "delete", docs[0].URL()); got != "deleted "+docs[0].URL()+": 1 changes" {
+	if got := docsVerb(running, "delete", docs[0].URL()); got != "deleted "+docs[0].URL()+": 1 change" {
 		t.Errorf("printed %q", got)
 	}
 	refused(t, 1, []string{"no such document"}, "relay", "docs", "delete", "--at", url, "--token", "secret", docs[0].URL())
