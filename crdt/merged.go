@@ -63,6 +63,12 @@ func (v *View) Merged(r Rules, collection, id string) (m MergedEntity, err error
 //
 // What is chosen of a place is chosen before what that place lies in. Inside a map or
 // list that the core does not show, the core's own choices stand.
+//
+// An entity that several have made at once is one place: the one with the largest
+// operation id is read, whole, and the choice is left for a person. Its fields are not
+// merged one by one with those of the others, since a later edit reaches only the one
+// that is read: a value that a rule had taken from another would stand against whatever
+// is written in its place.
 func (d *Document) SelectMerged(r Rules, s Selection, fn func(MergedEntity) error) error {
 	return d.now().SelectMerged(r, s, fn)
 }

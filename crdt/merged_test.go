@@ -301,3 +301,26 @@ func TestRulesCheckEveryVerb(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who edits an entity that was made twice is read with what he has written, though
+// the other one has more: it is one place, left for a person with both in it.
+func TestMergedReadsOneOfAnEntityThatWasMadeTwice(t *testing.T) {
+	r := crdttest.Rules(t)
+	s := crdttest.New(t, 4)
+	defer s.Close()
+	one, two := s.Peers[0], s.Peers[1]
+	s.Do(one, crdt.Create("c", "e9", map[string]any{"max": 9}))
+	s.Do(two, crdt.Create("c", "e9", map[string]any{"max": 8}))
+	s.Deliver(one, 2)
+	s.Do(one, crdt.Set("c", "e9", "max", 1))
+	s.Deliver(two, 2)
+	for _, p := range []*crdttest.Peer{one, two} {
+		m, err := p.Doc.Merged(r, "c", "e9")
+		if err != nil || !value.Equal(m.Value.(map[string]any)["max"], 1) {
+			t.Fatalf("%v, %v: want what was written last, by who had seen both", m.Value, err)
+		}
+		if len(m.Contested) != 1 || len(m.Contested[0].Path) > 0 || len(m.Contested[0].Values) != 2 || !m.Unsettled() || m.Contested[0].Losers() != nil {
+			t.Errorf("contested: %+v", m.Contested)
+		}
+	}
+}
