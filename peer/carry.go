@@ -169,11 +169,17 @@ func (c *conn) renew(doc id.Document) {
 		return
 	}
 	c.stands(doc, standingBusy, nil)
-	c.mu.Lock()
-	d := c.docs[doc]
-	d.met, d.anew = false, d.anew || d.met
-	c.mu.Unlock()
 	c.p.desks.post(c.ctx, doc, renew{c}, 0)
+}
+
+// forget has the next seat begin a session. The desk calls it: what it has been asked to
+// do before would otherwise begin one, which the renewal ends before its first word.
+func (c *conn) forget(doc id.Document) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.docs[doc]; d != nil {
+		d.met, d.anew = false, d.anew || d.met
+	}
 }
 
 // underWay lists the documents that there is something to say or to hear of.

@@ -244,6 +244,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 			d.seatAll() // those that came while the document was not known
 		case renew:
 			d.r.take(leave{in.c.id})
+			in.c.forget(d.doc)
 			d.seat(in.c)
 		case park:
 			parking = true

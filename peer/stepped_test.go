@@ -300,3 +300,19 @@ func (s *single) startsOver(want bool) {
 		s.t.Fatalf("%d messages were sent (%+v), want one; that it asks to start over: %v", len(said), said, want)
 	}
 }
+
+// What a connection begins with may be what somebody wants to be tried again, too: then
+// the session begins twice in a round, and has to say its first word.
+func TestADocumentThatIsTriedAgainAsItsConnectionBeginsIsOffered(t *testing.T) {
+	s := newSingle(t)
+	doc := id.Document{7}
+	if err := s.do(doc, crdt.Create("notes", "a", nil)); err != nil {
+		t.Fatal(err)
+	}
+	s.links[0].l.revive(doc)
+	s.pump()
+	s.connect()
+	if docs := s.said(); !slices.Contains(docs, doc) {
+		t.Errorf("said something of %v, not of %v", docs, doc)
+	}
+}
