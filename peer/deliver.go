@@ -79,6 +79,18 @@ func (l *link) hold(ctx context.Context, doc id.Document, f *Fault, now time.Tim
 	l.box.kept(doc)
 }
 
+// unkept is why a document is not delivered, if the store could not take that: nil if it
+// has, or if nothing is held back. The next process would offer it again.
+func (l *link) unkept(doc id.Document) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	le := l.box.letters[doc]
+	if le == nil || le.state <= letterWaiting || le.kept {
+		return nil
+	}
+	return encodeDead(le.fault, le.since, le.state == letterDropped)
+}
+
 // poke has the link look again what is due.
 func (l *link) poke() {
 	if l.news != nil {

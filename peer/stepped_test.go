@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,13 @@ func (s *fillable) SaveSyncState(ctx context.Context, doc id.Document, remote st
 		return err
 	}
 	return s.Store.SaveSyncState(ctx, doc, remote, state)
+}
+
+func (s *fillable) SetUndelivered(ctx context.Context, doc id.Document, remote string, record []byte) error {
+	if err := s.refuse(); err != nil {
+		return err
+	}
+	return s.Store.SetUndelivered(ctx, doc, remote, record)
 }
 
 func (s *fillable) SetValue(ctx context.Context, key string, value []byte) error {
@@ -312,6 +320,35 @@ func TestADocumentThatIsTriedAgainAsItsConnectionBeginsIsOffered(t *testing.T) {
 	s.links[0].l.revive(doc)
 	s.pump()
 	s.connect()
+	if docs := s.said(); !slices.Contains(docs, doc) {
+		t.Errorf("said something of %v, not of %v", docs, doc)
+	}
+}
+
+// Why a document is held back may find no room on the disk. It is told all the same, and
+// can be tried again.
+func TestWhatIsHeldBackOnAFullDiskIsToldAndTriedAgain(t *testing.T) {
+	s := newSingle(t)
+	doc := id.Document{7}
+	if err := s.do(doc, crdt.Create("notes", "a", nil)); err != nil {
+		t.Fatal(err)
+	}
+	s.connect()
+	s.store.full = true
+	s.said()
+	s.receive(&wire.Unavailable{Route: s.route(), Document: doc})
+	list, err := s.Outbox(bounded(t))
+	if err != nil || len(list) != 1 || list[0].State != DeliveryDead || list[0].Class != ClassForbidden {
+		t.Fatalf("outbox %+v, %v", list, err)
+	}
+	if err := s.Retry(bounded(t), singleURL, doc); !errors.Is(err, storage.ErrFull) {
+		t.Errorf("tried again on a full disk: %v", err)
+	}
+	s.store.full = false
+	if err := s.Retry(bounded(t), singleURL, doc); err != nil {
+		t.Fatal(err)
+	}
+	s.pump()
 	if docs := s.said(); !slices.Contains(docs, doc) {
 		t.Errorf("said something of %v, not of %v", docs, doc)
 	}

@@ -146,7 +146,11 @@ func (p *Peer) Outbox(ctx context.Context) ([]Delivery, error) {
 		for doc, le := range l.box.letters {
 			k := key{l.spec.URL, doc}
 			d := all[k]
-			if le.state > letterWaiting || d.State == DeliveryDead || d.State == DeliveryDropped {
+			switch {
+			case le.state > letterWaiting && !le.kept: // the disk is full
+				hold(k, le.fault, le.since, le.state == letterDropped)
+				continue
+			case le.state > letterWaiting || d.State == DeliveryDead || d.State == DeliveryDropped:
 				continue
 			}
 			d.Remote, d.Document, d.State = k.remote, doc, DeliveryQueued
@@ -254,6 +258,11 @@ func (p *Peer) held(ctx context.Context, url string, doc id.Document) (record []
 		}
 		return nil
 	})
+	for _, l := range p.linksTo(url) {
+		if record == nil {
+			record = l.unkept(doc)
+		}
+	}
 	if err == nil && record == nil {
 		err = ErrNotDead
 	}
