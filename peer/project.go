@@ -285,7 +285,7 @@ func (d *desk) bringUp(ctx context.Context, t *tables, lag storage.Lag) (kept bo
 			newer = append(newer, n)
 		}
 	}
-	if lag.Projected == 0 || d.remade || len(newer) > d.r.graph.Len()/2 {
+	if lag.Projected == 0 || d.remade || d.overturned(lag.Projected) || len(newer) > d.r.graph.Len()/2 {
 		return d.projectAnew(ctx, t, doc, lag)
 	}
 	var set dirty.Set
@@ -305,6 +305,12 @@ func (d *desk) bringUp(ctx context.Context, t *tables, lag storage.Lag) (kept bo
 	}
 	err = t.store.Project(ctx, nil, p)
 	return p.Kept, err
+}
+
+// overturned reports whether a twin has come after a row of the journal: changes up to
+// that row may not stand any more, and what they did is in no newer one.
+func (d *desk) overturned(row int64) bool {
+	return slices.ContainsFunc(d.r.graph.Twins(), func(t graph.Twin) bool { return slices.Max(t.Rows) > row })
 }
 
 // errNotKept ends a projection of which another process has taken over the rest.
