@@ -103,3 +103,17 @@ func TestSyncWhereWeMayOnlyRead(t *testing.T) {
 		t.Error("its change was taken")
 	}
 }
+
+// A document that the other end lacks, and may not be given, is told of at once.
+func TestWhoMayOnlyReadIsToldOfANewDocumentToo(t *testing.T) {
+	issuer := accesstest.NewIssuer(t)
+	ada, ben := newPeer(t), newPeer(t)
+	l := listen(t, ada, ListenOptions{Access: issuer.Verifier})
+	d := create(t, ben)
+	do(t, d, note("mine"))
+	remote := Remote{URL: l.URL(), Token: issuer.Token("ben", accesstest.Reads(d.ID()))}
+	all, err := outcomes(t, ben, remote)
+	if res := all[d.ID()]; !errors.Is(err, ErrNotSynced) || !errors.Is(res.Err, ErrReadOnly) {
+		t.Errorf("%v, %+v", err, all)
+	}
+}

@@ -140,7 +140,7 @@ func (r *replica) judge(m *member) {
 		now = standingMissing
 	case m.declined:
 		now, err = standingApart, ErrDeclined
-	case m.session.OnlyGives() && len(m.theirs) > 0 && len(r.graph.Missing(m.theirs)) == 0:
+	case m.session.OnlyGives() && r.graph.Len() > 0 && len(r.graph.Missing(m.theirs)) == 0:
 		now, err = standingApart, ErrReadOnly
 	case r.apart(m):
 		now, err = standingApart, ErrApart
