@@ -49,8 +49,11 @@ var (
 // classify puts the sentinel that callers branch on in front of an error of
 // the driver. Other errors pass through.
 func classify(err error) error {
+	if err == nil {
+		return nil // before e, which is allocated
+	}
 	var e sqlite3.Error
-	if err == nil || !errors.As(err, &e) || classified(err) {
+	if !errors.As(err, &e) || classified(err) {
 		return err
 	}
 	switch e.Code {

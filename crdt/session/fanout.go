@@ -11,6 +11,7 @@ type Fanout struct {
 	made  map[string]*made
 	bytes int // of the messages in it
 	key   []byte
+	free  []*made // to be used again
 }
 
 // made is a message, and what the session has become by it.
@@ -21,9 +22,20 @@ type made struct {
 
 // Reset forgets what was generated.
 func (f *Fanout) Reset() {
+	for _, m := range f.made {
+		if len(f.free) == keptMade {
+			break
+		}
+		*m = made{}
+		f.free = append(f.free, m)
+	}
 	clear(f.made)
 	f.bytes = 0
 }
+
+// keptMade is how many places for a message are kept to be used again: with every
+// change most rooms need as many as they have writers.
+const keptMade = 4
 
 // keptBytes is how much of what was generated Settle keeps.
 const keptBytes = 4096
@@ -55,9 +67,21 @@ func (f *Fanout) Generate(s *Session, src Source, budget int) (data []byte, shar
 	if f.made == nil {
 		f.made = make(map[string]*made)
 	}
-	f.made[key] = &made{data: data, then: *s}
+	m := f.place()
+	m.data, m.then = data, *s
+	f.made[key] = m
 	f.bytes += len(data)
 	return data, false, nil
+}
+
+func (f *Fanout) place() *made {
+	n := len(f.free)
+	if n == 0 {
+		return new(made)
+	}
+	m := f.free[n-1]
+	f.free = f.free[:n-1]
+	return m
 }
 
 // describe writes all that a message depends on into f.key. It reports false for

@@ -30,7 +30,8 @@ type Packer interface {
 	Source
 	// Pack returns chunks that together hold at least the changes of rows[:n],
 	// which stand for at most about budget bytes of changes (0: no bound), and n,
-	// which is at least 1. bundles says that the receiver reads bundle chunks.
+	// which is at least 1. bundles says that the receiver reads bundle chunks. The
+	// chunks are good until the next call.
 	Pack(rows []int64, bundles bool, budget int) (chunks []byte, n int, err error)
 }
 

@@ -123,7 +123,7 @@ func (r *reader) hashes(what string) []id.Hash {
 }
 
 func (r *reader) bytes(what string) []byte {
-	n := r.count("bytes of "+what, 1)
+	n := r.count(what, 1)
 	b := r.buf[:n:n]
 	r.buf = r.buf[n:]
 	return b
@@ -148,7 +148,7 @@ func Decode(p []byte) (*Message, error) {
 	}
 	for i := 0; i < n && r.err == nil; i++ {
 		h := Have{LastSync: r.hashes("lastSync hashes")}
-		filter := r.bytes("a filter")
+		filter := r.bytes("bytes of a filter")
 		if r.err == nil {
 			h.Bloom, r.err = decodeBloom(filter)
 		}
@@ -158,14 +158,14 @@ func Decode(p []byte) (*Message, error) {
 		m.Chunks = make([][]byte, n)
 	}
 	for i := range m.Chunks {
-		m.Chunks[i] = r.bytes("a chunk")
+		m.Chunks[i] = r.bytes("bytes of a chunk")
 		if len(m.Chunks[i]) < minChunk {
 			r.fail("chunk %d has %d bytes", i, len(m.Chunks[i]))
 		}
 	}
 	if r.err == nil && len(r.buf) > 0 {
 		m.HasFlags = true
-		for _, b := range r.bytes("flags") {
+		for _, b := range r.bytes("bytes of flags") {
 			if b&flagMark != 0 {
 				m.Flags |= Flags(b &^ flagMark)
 			}

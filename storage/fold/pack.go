@@ -22,6 +22,9 @@ const (
 	// deflateFrom is from how many bytes on a change is deflated for a receiver that
 	// does not read bundles.
 	deflateFrom = 256
+	// keptPack bounds the buffer that is used again for a few changes: an open room
+	// has one, and most messages of a busy document fit.
+	keptPack = 1 << 10
 )
 
 // Pack returns chunks that hold the changes of rows[:n] in the smallest form that
@@ -30,11 +33,16 @@ const (
 //
 // A first row of -r, which a shallow graph has, asks for the document chunk
 // through row r.
+//
+// The chunks are good until the next call.
 func (s *Source) Pack(rows []int64, bundles bool, budget int) (chunks []byte, n int, err error) {
 	for try := 1; ; try++ {
 		p := packer{Source: s, rows: rows, bundles: bundles, budget: budget}
 		err := p.pack()
 		if err == nil || !moved(err) || try == tries {
+			if p.again && cap(p.out) <= keptPack {
+				s.buffer = p.out
+			}
 			return p.out, p.n, err
 		}
 		s.layout = nil
@@ -48,9 +56,10 @@ type packer struct {
 	bundles bool
 	budget  int // bytes of changes, 0: no bound
 
-	out  []byte
-	n    int // of rows that are in out
-	size int // bytes of changes that are in out, about
+	out   []byte
+	n     int  // of rows that are in out
+	size  int  // bytes of changes that are in out, about
+	again bool // out began in the source's buffer
 }
 
 func (p *packer) full() bool { return p.budget > 0 && p.size >= p.budget }
@@ -196,6 +205,9 @@ func (p *packer) changes() error {
 
 // plain packs rows as changes.
 func (p *packer) plain(rows []int64) error {
+	if p.out == nil {
+		p.out, p.again = p.buffer[:0], true
+	}
 	return p.bodies(rows, func(b []byte) bool {
 		if p.n > 0 && p.budget > 0 && p.size+len(b) > p.budget {
 			p.size = p.budget

@@ -22,6 +22,7 @@ type Source struct {
 	layout *layout          // as it was last read; nil until it is needed
 	recent map[int64][]byte // bodies of the present round
 	packed packed
+	buffer []byte // what Pack last gave, if that was short
 }
 
 // SourceOf returns the changes of a document, for as long as ctx lasts.
