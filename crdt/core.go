@@ -72,6 +72,11 @@ func (c *core) do(batch []byte, message string, time int64) outcome {
 	return outcomeOf(C.core_do(c.doc, bytesOf(batch), C.size_t(len(batch)), bytesOf(m), C.size_t(len(m)), C.int64_t(time)))
 }
 
+// try carries a batch out and takes it back.
+func (c *core) try(batch []byte) outcome {
+	return outcomeOf(C.core_try(c.doc, bytesOf(batch), C.size_t(len(batch))))
+}
+
 func (c *core) read(path []byte, heads []id.Hash) outcome {
 	return outcomeOf(C.core_read(c.doc, bytesOf(path), hashesOf(heads), C.size_t(len(heads))))
 }

@@ -99,6 +99,9 @@ core_out core_apply(core_doc *doc, const uint8_t *bytes, size_t len, const uint8
  * change; n, for CORE_RANGE: how many elements there are. */
 core_out core_do(core_doc *doc, const uint8_t *batch, size_t len, const uint8_t *message, size_t mlen, int64_t time);
 
+/* core_try says how core_do would go, and leaves the document as it is. */
+core_out core_try(core_doc *doc, const uint8_t *batch, size_t len);
+
 /* core_read writes the value at a path as it is (nheads 0) or was at heads. */
 core_out core_read(core_doc *doc, const uint8_t *path, const uint8_t *heads, size_t nheads);
 

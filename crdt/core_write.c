@@ -267,16 +267,31 @@ static void commit(core_doc *d, core_out *out, AMbyteSpan message, int64_t time)
   finish(out, &b);
 }
 
-core_out core_do(core_doc *d, const uint8_t *batch, size_t len, const uint8_t *message, size_t mlen, int64_t time) {
+/* carry_out leaves the operations of a batch pending. */
+static core_out carry_out(core_doc *d, const uint8_t *batch, size_t len) {
   core_out out = {0};
   job j = {.doc = d->doc, .in = {batch, batch + len}, .out = &out};
   while (j.in.p < j.in.end && ok(&j)) instruction(&j);
   if (ok(&j) && AMpendingOps(d->doc) == 0) out.status = CORE_NO_CHANGE;
-  if (!ok(&j)) {
-    AMrollback(d->doc);
-    if (AMpendingOps(d->doc) != 0) out.status = CORE_BROKEN;
-    return out;
-  }
-  commit(d, &out, (AMbyteSpan){message, mlen}, time);
+  return out;
+}
+
+static void take_back(core_doc *d, core_out *out) {
+  AMrollback(d->doc);
+  if (AMpendingOps(d->doc) != 0) out->status = CORE_BROKEN;
+}
+
+core_out core_do(core_doc *d, const uint8_t *batch, size_t len, const uint8_t *message, size_t mlen, int64_t time) {
+  core_out out = carry_out(d, batch, len);
+  if (out.status == CORE_OK)
+    commit(d, &out, (AMbyteSpan){message, mlen}, time);
+  else
+    take_back(d, &out);
+  return out;
+}
+
+core_out core_try(core_doc *d, const uint8_t *batch, size_t len) {
+  core_out out = carry_out(d, batch, len);
+  take_back(d, &out);
   return out;
 }

@@ -24,8 +24,9 @@ type Document struct {
 	seq   uint64 // of the actor's last change
 	bytes int64  // estimate of C memory
 
-	places *dirty.Index // nil until Touched is asked
-	times  times
+	places  *dirty.Index        // nil until Touched is asked
+	founded map[string]struct{} // keys of the root that Foundings has met
+	times   times
 }
 
 // What a document takes in C, measured as resident memory of documents of
@@ -161,37 +162,66 @@ func (d *Document) fail(why error) error {
 
 // Do carries out a batch as one change and returns it. The change is in the
 // document; keeping and sending it is the caller's work. at is the time of the
-// change, kept in whole seconds.
+// change, kept in whole seconds. A collection that is not there is made with it,
+// and is another one than somebody else makes meanwhile: see Foundings.
 //
 // If it fails, nothing of the batch is in the document. The error is an
 // *OperationError where it is about one operation; it is ErrNoChange if all
 // fields have the values already. Only after ErrBroken the document is closed
 // and has to be opened again from its changes.
 func (d *Document) Do(at time.Time, ops ...Operation) (*chunk.Change, error) {
-	if d.core == nil {
-		return nil, d.why
-	}
-	if len(ops) == 0 {
-		return nil, ErrEmpty
-	}
-	b, err := encodeBatch(ops)
+	b, err := d.batch(ops)
 	if err != nil {
 		return nil, err
 	}
-	if d.maxOp+b.cost > chunk.MaxCounter {
-		return nil, fmt.Errorf("%w: the document has used up its %d operation counters", ErrTooLarge, uint64(chunk.MaxCounter))
-	}
 	out := d.core.do(b.bytes, intentOf(ops), at.Unix())
 	defer out.free()
+	if err := d.refused(out, ops); err != nil {
+		return nil, err
+	}
+	return d.committed(slices.Clone(out.data))
+}
+
+// try says whether Do would carry a batch out, and leaves the document as it is.
+func (d *Document) try(ops []Operation) error {
+	b, err := d.batch(ops)
+	if err != nil {
+		return err
+	}
+	out := d.core.try(b.bytes)
+	defer out.free()
+	return d.refused(out, ops)
+}
+
+// batch is what the core is given of operations.
+func (d *Document) batch(ops []Operation) (batch, error) {
+	if d.core == nil {
+		return batch{}, d.why
+	}
+	if len(ops) == 0 {
+		return batch{}, ErrEmpty
+	}
+	b, err := encodeBatch(ops)
+	if err != nil {
+		return batch{}, err
+	}
+	if d.maxOp+b.cost > chunk.MaxCounter {
+		return batch{}, fmt.Errorf("%w: the document has used up its %d operation counters", ErrTooLarge, uint64(chunk.MaxCounter))
+	}
+	return b, nil
+}
+
+// refused is what the core has against a batch.
+func (d *Document) refused(out outcome, ops []Operation) error {
 	switch out.status {
 	case statusOK:
-		return d.committed(slices.Clone(out.data))
+		return nil
 	case statusNoChange:
-		return nil, ErrNoChange
+		return ErrNoChange
 	case statusBroken:
-		return nil, d.fail(errors.New("a batch could neither be committed nor undone"))
+		return d.fail(errors.New("a batch could neither be committed nor undone"))
 	}
-	return nil, &OperationError{Index: out.op, Operation: ops[out.op], Err: out.err(ops[out.op].place())}
+	return &OperationError{Index: out.op, Operation: ops[out.op], Err: out.err(ops[out.op].place())}
 }
 
 // committed takes over the change that the core has made.

@@ -18,7 +18,8 @@ type Index struct {
 
 	seqs      []uint64 // by actor: the number of its last change
 	heads     map[id.Hash]struct{}
-	contested Set // see Contested
+	foundings map[id.Hash]struct{} // see Contested
+	contested Set                  // see Contested
 }
 
 // place is where objects lie. Two concurrent changes that make the same entity
@@ -58,10 +59,20 @@ func (x *Index) Add(c *chunk.Change) {
 			}
 		}
 	}
+	if founds(c) {
+		if x.foundings == nil {
+			x.foundings = map[id.Hash]struct{}{}
+		}
+		x.foundings[c.Hash] = struct{}{}
+		return
+	}
+	builds := false
 	for _, dep := range c.Deps {
+		_, founding := x.foundings[dep]
+		builds = builds || !founding
 		delete(x.heads, dep)
 	}
-	if len(x.heads) > 0 || c.Seq == 1 && len(c.Deps) > 0 {
+	if len(x.heads) > 0 || c.Seq == 1 && builds {
 		x.Touch(&x.contested, c)
 	}
 	if x.heads == nil {
@@ -70,12 +81,27 @@ func (x *Index) Add(c *chunk.Change) {
 	x.heads[c.Hash] = struct{}{}
 }
 
+// founds reports whether all that a change does, which depends on nothing, is one operation
+// on the root. A collection's founding is one.
+func founds(c *chunk.Change) bool {
+	if len(c.Deps) > 0 || c.NumOps != 1 {
+		return false
+	}
+	for _, op := range c.Ops() {
+		return op.Obj.Ctr == 0
+	}
+	return false
+}
+
 // Contested reports whether there may be a place in an entity, or the entity itself, to which
 // concurrent changes have given several values. That takes two changes of which the
 // one that was added later does not know of the other: it leaves a head beside it. Or it
 // is a change that twins had put out and that was issued again: that has what it did as
 // it was, beside the values of the twin, and names the twin among its deps. It is its
 // actor's first, and cannot be told from others that are.
+//
+// A change of one operation on the root that depends on nothing is neither. Such
+// are the foundings of collections, which are concurrent with all that was there before.
 func (x *Index) Contested(collection, entity string) bool {
 	return x.contested.Has(collection, entity)
 }

@@ -129,3 +129,49 @@ func TestWhatAnActorBeginsWithMayBeContested(t *testing.T) {
 		t.Errorf("contested: m %v, n %v; one actor has written the first", x.Contested("notes", "m"), x.Contested("notes", "n"))
 	}
 }
+
+// The founding of a collection is concurrent with all that was there before, and has
+// nothing to do with it.
+func TestFoundingsContestNothing(t *testing.T) {
+	write := func(h chunk.Header, ops ...chunk.Op) *chunk.Change {
+		raw, err := chunk.Encode(h, ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := chunk.ParseChange(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	makes := func(actor id.Actor, key string) *chunk.Change {
+		return write(chunk.Header{Actor: actor, Seq: 1, StartOp: 1}, chunk.Op{Key: key, Action: chunk.MakeMap})
+	}
+	deps := func(of ...*chunk.Change) (list []id.Hash) {
+		for _, c := range of {
+			list = append(list, c.Hash)
+		}
+		id.SortHashes(list)
+		return list
+	}
+	one := chunk.Value{Type: chunk.Int, Raw: []byte{1}}
+	notes, tasks := makes("x", "notes"), makes("y", "tasks")
+	first := write(chunk.Header{Actor: "a", Seq: 1, StartOp: 2, Deps: deps(notes), OtherActors: []id.Actor{"x"}},
+		chunk.Op{Obj: by(1), Key: "n", Action: chunk.MakeMap})
+	then := write(chunk.Header{Actor: "a", Seq: 2, StartOp: 3, Deps: deps(first, tasks), OtherActors: []id.Actor{"y"}},
+		chunk.Op{Obj: at(2), Key: "k", Action: chunk.Set, Value: one}, chunk.Op{Obj: by(1), Key: "t", Action: chunk.MakeMap})
+	beside := write(chunk.Header{Actor: "b", Seq: 1, StartOp: 3, Deps: deps(first), OtherActors: []id.Actor{"x"}},
+		chunk.Op{Obj: by(1), Key: "m", Action: chunk.MakeMap})
+	var x dirty.Index
+	for _, c := range []*chunk.Change{notes, first, tasks, then} {
+		x.Add(c)
+	}
+	for place, name := range map[string]string{"notes": "n", "tasks": "t"} {
+		if x.Contested(place, name) {
+			t.Errorf("%s/%s is contested", place, name)
+		}
+	}
+	if x.Add(beside); !x.Contested("notes", "m") {
+		t.Error("what two made apart is not contested")
+	}
+}
