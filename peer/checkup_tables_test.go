@@ -331,7 +331,7 @@ func TestATableThatIsNotThere(t *testing.T) {
 	s := newTabled(t)
 	s.alter(`DROP TABLE projection_1`, `DROP TABLE search_1`)
 	r := s.look()
-	if !slices.Equal(wrong(r), []doctor.Kind{doctor.Projection}) || r.Findings[0].Why == "" || r.Documents != 2 || r.Changes != 8 {
+	if !slices.Equal(wrong(r), []doctor.Kind{doctor.Projection}) || r.Findings[0].Why == "" || r.Documents != 2 || r.Changes != 12 {
 		t.Errorf("%d documents, %d changes, found\n%s", r.Documents, r.Changes, words(r))
 	}
 }

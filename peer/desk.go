@@ -312,7 +312,7 @@ func (d *desk) store() ([]int64, error) {
 		d.journaled = rows[len(rows)-1]
 		d.stored(shown, rows)
 		for i := range b.Entries {
-			if b.Entries[i].Origin != originLocal && b.Entries[i].Origin != originImport {
+			if o := b.Entries[i].Origin; o != originLocal && o != originImport && o != originFounding {
 				d.p.tally.changesIn.Add(1)
 			}
 		}

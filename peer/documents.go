@@ -33,9 +33,11 @@ func (p *Peer) Documents(ctx context.Context) ([]Info, error) {
 // with a first change of the given operations, in one transaction with them. With an
 // error, which is as that of Document.Do, there is no document.
 //
-// Two peers that create the same collection in it at the same time make two, one
-// of which wins with all that is in it: write the first entity of each collection
-// before you pass the document's URL on.
+// The first operations of a document make their collections with it. Two peers that do so
+// before either has anything of the document make two of each, one of which wins with all
+// that is in it: write the first entity before you pass the document's URL on. Collections
+// that come later may be begun by any number of peers while they are apart: they are one
+// (crdt.Founding), but with one that a browser's peer or another Automerge client begins.
 func (p *Peer) Create(ctx context.Context, ops ...crdt.Operation) (*Document, error) {
 	doc := id.NewDocument()
 	if len(ops) > 0 {

@@ -22,7 +22,8 @@ type LogEntry struct {
 	Ours bool
 }
 
-// Log lists all changes with what is known of where they are, dependencies first.
+// Log lists all changes with what is known of where they are, dependencies first. The
+// foundings of collections (crdt.Founding) are among them, by nobody and without a time.
 func (d *Document) Log(ctx context.Context) ([]LogEntry, error) {
 	receipts := map[id.Hash]Receipt{}
 	err := d.p.store.Operations(ctx, d.doc, 0, func(o storage.Operation) error {

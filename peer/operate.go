@@ -43,6 +43,7 @@ func (d *desk) together(jobs []*doing) {
 	jobs = append(jobs, d.marking(doc)...)
 	var made []*doing
 	var changes []*chunk.Change
+	var ends []int // by job: so many of the changes are its own and of those before
 	for i, in := range jobs {
 		if in.marks {
 			if len(made) == 0 {
@@ -57,18 +58,18 @@ func (d *desk) together(jobs []*doing) {
 			}
 		}
 		now := milliseconds(d.p.o.Now())
-		c, err := in.carryOut(doc, now)
+		all, err := d.carryOut(in, doc, now)
 		if err == nil {
+			c := all[len(all)-1]
 			in.made = storage.Operation{Doc: d.doc, Hash: c.Hash, Time: now, Record: recordOf(c, in.ops, in.undo)}
-			if err = d.r.stageLocal(c, kept{now, in.made.Record}); err != nil {
-				err = fmt.Errorf("our own change was refused: %w", err)
-			}
-		} else if !doc.Closed() {
+			err = d.stageOwn(all, kept{now, in.made.Record})
+			ends = append(ends, len(changes)+len(all))
+		} else if !doc.Closed() && len(all) == 0 {
 			in.reply <- err
 			continue
 		}
 		made = append(made, in)
-		changes = append(changes, c)
+		changes = append(changes, all...)
 		if err != nil {
 			d.settle(d.r.commit(nil, err))
 			d.abandon(append(made, jobs[i+1:]...), err)
@@ -85,10 +86,24 @@ func (d *desk) together(jobs []*doing) {
 		return
 	}
 	for i, in := range made {
-		in.made.Row = rows[i]
+		in.made.Row = rows[ends[i]-1]
 		d.pace.start(in.made.Hash, in.made.Time)
 		in.reply <- nil
 	}
+}
+
+// stageOwn takes in what one job has made: foundings, and the change that has the record.
+func (d *desk) stageOwn(all []*chunk.Change, m kept) error {
+	for i, c := range all {
+		of := m
+		if i < len(all)-1 {
+			of.ops = nil
+		}
+		if err := d.r.stageLocal(c, of); err != nil {
+			return fmt.Errorf("our own change was refused: %w", err)
+		}
+	}
+	return nil
 }
 
 // abandon throws the core document away: it has what is not in the journal. The

@@ -115,10 +115,13 @@ func (d *desk) projection(t *tables, doc *crdt.Document) (*storage.Projection, e
 	return p, t.fill(p, doc, &d.shown.dirty, d.forked())
 }
 
-// line is how much of a graph is one line of changes, without any that are concurrent.
+// line is how much of a graph is one line of changes, without any that are concurrent, but
+// for foundings (crdt.Founding) and what else has one operation and depends on nothing:
+// that works on the root.
 type line struct {
 	g     *graph.Graph
 	nodes int
+	end   int // the last node of the line, and one; 0: there is none yet
 	forks bool
 }
 
@@ -131,8 +134,13 @@ func (d *desk) forked() bool {
 	}
 	l := &d.line
 	for ; !l.forks && l.nodes < l.g.Nodes(); l.nodes++ {
-		// What else a change names is an ancestor of the one before.
-		l.forks = l.nodes > 0 && (l.g.Seq(l.nodes) == 1 || !slices.Contains(slices.Collect(l.g.Parents(l.nodes)), l.nodes-1))
+		parents := slices.Collect(l.g.Parents(l.nodes))
+		if len(parents) == 0 && l.g.Meta(l.nodes).NumOps == 1 {
+			continue
+		}
+		// What else a change names is an ancestor of the one before, or a founding.
+		l.forks = l.end > 0 && (l.g.Seq(l.nodes) == 1 || !slices.Contains(parents, l.end-1))
+		l.end = l.nodes + 1
 	}
 	return l.forks
 }

@@ -23,15 +23,20 @@ type kept struct {
 
 // Names of origins that are no peer ids.
 const (
-	originLocal  = ""
-	originImport = "import"
+	originLocal    = ""
+	originImport   = "import"
+	originFounding = "founding" // made here, and by nobody (crdt.Founding): it has no record
 )
 
 // entry is how the journal keeps a change.
 func entry(doc id.Document, s *intake.Staged, m kept) storage.Entry {
 	c := s.Change
+	origin := s.From.Name
+	if s.Own && m.ops == nil {
+		origin = originFounding
+	}
 	return storage.Entry{
-		Doc: doc, Hash: c.Hash, Actor: c.Actor, ActorSeq: c.Seq, Origin: s.From.Name,
+		Doc: doc, Hash: c.Hash, Actor: c.Actor, ActorSeq: c.Seq, Origin: origin,
 		Head: graph.MetaOf(c).Encode(), Body: c.Raw(), Applying: !s.Own,
 		Time: m.at, Operation: m.ops,
 	}
