@@ -183,7 +183,8 @@ export class Engine {
     const r = this.replica(job.id), now = this.now()
     const ops = job.base ? rebase(r, job.ops, job.base) : job.ops
     if (ops.length === 0 && job.ops.length > 0) throw new SynclineError("no-change", "others have deleted already what this would delete")
-    const { entry, dirty } = r.perform(ops, now)
+    const { founded, entry, dirty } = r.perform(ops, now)
+    for (const f of founded) this.journal.append(r.doc, job.id, f)
     const sequence = this.journal.append(r.doc, job.id, entry)
     this.db.run("INSERT INTO operations (sequence, request, device, count, operations) VALUES (?, ?, ?, ?, ?)",
       sequence, job.request, r.device, ops.length, operationsToJSON(ops.slice(0, maxSteps)))

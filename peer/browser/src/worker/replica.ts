@@ -5,6 +5,7 @@ import { SynclineError } from "../shared/errors.js"
 import { intentOf, type Operation } from "../shared/operations.js"
 import { isPanic } from "./core-loader.js"
 import type { Core, Handle } from "./core.js"
+import { founding } from "./founding.js"
 import type { Entry, Journal } from "./journal.js"
 import { perform } from "./perform.js"
 
@@ -28,7 +29,7 @@ export class Replica {
   readonly handle: Handle
   readonly actor: string
 
-  constructor(core: Core, readonly doc: number, readonly id: DocumentId, secret: Uint8Array, journal: Journal) {
+  constructor(private readonly core: Core, readonly doc: number, readonly id: DocumentId, secret: Uint8Array, journal: Journal) {
     this.device = deviceTag(secret, id)
     // A fresh actor for each opening: a restored profile must not use a number twice.
     this.actor = this.device + toHex(randomBytes(8))
@@ -72,21 +73,17 @@ export class Replica {
     return list
   }
 
-  /** Carries a batch out as one change. If it throws, the document is as it was. */
-  perform(ops: readonly Operation[], now: number): { entry: Entry, dirty: Dirty } {
+  /**
+   * Carries a batch out as one change, after the foundings of collections that it is the first to write to. If
+   * it throws, the document is as it was.
+   */
+  perform(ops: readonly Operation[], now: number): { founded: Entry[], entry: Entry, dirty: Dirty } {
     if (ops.length === 0) throw new SynclineError("invalid", "a batch needs at least one operation")
     const intent = intentOf(ops)
+    const founded = this.#found(ops, now)
+    this.#carryOut(ops)
     let hash: string | null
     try {
-      ops.forEach((o, i) => {
-        try {
-          perform(this.handle, o)
-        } catch (error) {
-          if (!(error instanceof SynclineError)) throw error
-          throw new SynclineError(error.code, `operation ${i + 1} (${intentOf([o])}): ${error.message}`)
-        }
-      })
-      if (this.handle.pendingOps() === 0) throw new SynclineError("no-change", "the batch changes nothing")
       hash = this.handle.commit(intent, Math.floor(now / 1000))
     } catch (error) {
       if (!isPanic(error)) this.handle.rollback()
@@ -97,7 +94,49 @@ export class Replica {
     const meta = this.handle.getChangeMetaByHash(hash!)!
     const dirty: Dirty = new Map()
     for (const o of ops) touch(dirty, o.collection, o.id)
-    return { entry: { hash: hash!, actor: this.actor, actorSeq: meta.seq, local: true, time: now, intent, body }, dirty }
+    return { founded, entry: { hash: hash!, actor: this.actor, actorSeq: meta.seq, local: true, time: now, intent, body }, dirty }
+  }
+
+  /** Leaves the operations of a batch pending, or nothing of it if it throws. */
+  #carryOut(ops: readonly Operation[]): void {
+    try {
+      ops.forEach((o, i) => {
+        try {
+          perform(this.handle, o)
+        } catch (error) {
+          if (!(error instanceof SynclineError)) throw error
+          throw new SynclineError(error.code, `operation ${i + 1} (${intentOf([o])}): ${error.message}`)
+        }
+      })
+      if (this.handle.pendingOps() === 0) throw new SynclineError("no-change", "the batch changes nothing")
+    } catch (error) {
+      if (!isPanic(error)) this.handle.rollback()
+      throw error
+    }
+  }
+
+  /** Takes in the foundings that a batch needs, unless the batch itself cannot be carried out. */
+  #found(ops: readonly Operation[], now: number): Entry[] {
+    // The first change of a document makes its collections itself: see crdt.Founding of the native peer.
+    if (this.heads.length === 0) return []
+    const names = new Set(ops.filter(o => o.verb === "create" && !this.handle.getWithType("_root", o.collection)).map(o => o.collection))
+    if (names.size === 0) return []
+    this.#carryOut(ops)
+    this.handle.rollback()
+    const founded: Entry[] = []
+    for (const name of names) {
+      const f = founding(this.core, name)
+      // One that is in the history and does not show was taken out: the batch makes the collection then.
+      if (this.has(f.hash)) continue
+      try {
+        this.handle.loadIncremental(f.body)
+      } catch (error) {
+        if (isPanic(error)) throw error
+        continue // somebody has forged it, with other content
+      }
+      if (this.has(f.hash)) founded.push({ hash: f.hash, actor: f.actor, actorSeq: 1, local: true, time: now, intent: f.intent, body: f.body })
+    }
+    return founded
   }
 
   /**
