@@ -2,6 +2,7 @@ package peer
 
 import (
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 )
 
 func TestTheJournalIsReadAgainALittleAtATime(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
+	var passed atomic.Int64
 	o := testOptions()
-	o.Now = func() time.Time { return now }
+	o.Now = func() time.Time { return time.Unix(1_700_000_000, 0).Add(time.Duration(passed.Load())) }
 	path := filepath.Join(t.TempDir(), "peer.db")
 	p := openPeer(t, path, o)
 	store := p.store.(*storage.Store)
@@ -34,15 +35,15 @@ func TestTheJournalIsReadAgainALittleAtATime(t *testing.T) {
 	if wait := p.sweepOnce(store); wait != sweepPause || rows() != 2 {
 		t.Fatalf("after the next %d are damaged, and it goes on in %v", rows(), wait)
 	}
-	now = now.Add(time.Hour)
+	passed.Add(int64(time.Hour))
 	if wait := p.sweepOnce(store); wait != sweepEvery-time.Hour || rows() != 2 {
 		t.Errorf("at the end of a pass %d are damaged, and it goes on in %v", rows(), wait)
 	}
-	now = now.Add(time.Hour)
+	passed.Add(int64(time.Hour))
 	if wait := p.sweepOnce(store); wait != sweepEvery-2*time.Hour || rows() != 2 {
 		t.Errorf("too early %d are damaged, and it goes on in %v", rows(), wait)
 	}
-	now = now.Add(sweepEvery)
+	passed.Add(int64(sweepEvery))
 	p.sweepOnce(store)
 	p.sweepOnce(store)
 	if rows() != 4 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"syncline/crdt"
+	"syncline/peer"
 	"syncline/peer/browser"
 	"syncline/relay/wire/access"
 )
@@ -56,11 +57,18 @@ func serveDemo(ctx context.Context, addr string, pace time.Duration, out io.Writ
 	if err != nil {
 		return err
 	}
-	if _, err := otto.doc.Do(ctx, crdt.Set("people", guestID, "device", r.Device)); err != nil {
+	last, err := otto.doc.Do(ctx, crdt.Set("people", guestID, "device", r.Device))
+	if err != nil {
 		return err
 	}
 	otto.online(ctx)
 	defer func() { err = errors.Join(err, otto.offline()) }()
+	// Whoever comes by the address finds the workspace.
+	if err := last.Wait(ctx, peer.Acknowledged); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
 	d.say(serveBegin, d.addr, otto.doc.ID())
 	g := &guest{client: otto, device: r.Device, pace: pace, clock: time.Now}
 	return g.stay(ctx)
