@@ -26,7 +26,7 @@ func TestTwinsInAnyOrder(t *testing.T) {
 			restored += arrive(t, r, m, in)
 		}
 	})
-	if tied == 0 || restored == 0 {
+	if !testing.Short() && (tied == 0 || restored == 0) {
 		t.Errorf("%d histories had crosswise twins, %d changes were restored: the test is blind", tied, restored)
 	}
 }
