@@ -13,7 +13,12 @@ import (
 // change writes a change of actor, from its first operation on.
 func change(t *testing.T, actor id.Actor, seq, start uint64, others []id.Actor, ops ...chunk.Op) *chunk.Change {
 	t.Helper()
-	raw, err := chunk.Encode(chunk.Header{Actor: actor, Seq: seq, StartOp: start, OtherActors: others}, ops)
+	return write(t, chunk.Header{Actor: actor, Seq: seq, StartOp: start, OtherActors: others}, ops...)
+}
+
+func write(t *testing.T, h chunk.Header, ops ...chunk.Op) *chunk.Change {
+	t.Helper()
+	raw, err := chunk.Encode(h, ops)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,25 +106,14 @@ func TestIndex(t *testing.T) {
 // An actor's first change may be one that was issued again, which has values beside
 // those of a change that it depends on.
 func TestWhatAnActorBeginsWithMayBeContested(t *testing.T) {
-	write := func(h chunk.Header, ops ...chunk.Op) *chunk.Change {
-		raw, err := chunk.Encode(h, ops)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := chunk.ParseChange(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
 	one := chunk.Value{Type: chunk.Int, Raw: []byte{1}}
-	base := write(chunk.Header{Actor: "a", Seq: 1, StartOp: 1},
+	base := write(t, chunk.Header{Actor: "a", Seq: 1, StartOp: 1},
 		chunk.Op{Key: "notes", Action: chunk.MakeMap},
 		chunk.Op{Obj: at(1), Key: "m", Action: chunk.MakeMap},
 		chunk.Op{Obj: at(1), Key: "n", Action: chunk.MakeMap})
-	next := write(chunk.Header{Actor: "a", Seq: 2, StartOp: 4, Deps: []id.Hash{base.Hash}},
+	next := write(t, chunk.Header{Actor: "a", Seq: 2, StartOp: 4, Deps: []id.Hash{base.Hash}},
 		chunk.Op{Obj: at(2), Key: "k", Action: chunk.Set, Value: one})
-	first := write(chunk.Header{Actor: "b", Seq: 1, StartOp: 5, Deps: []id.Hash{next.Hash}, OtherActors: []id.Actor{"a"}},
+	first := write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 5, Deps: []id.Hash{next.Hash}, OtherActors: []id.Actor{"a"}},
 		chunk.Op{Obj: by(3), Key: "k", Action: chunk.Set, Value: one})
 	var x dirty.Index
 	for _, c := range []*chunk.Change{base, next, first} {
@@ -133,19 +127,8 @@ func TestWhatAnActorBeginsWithMayBeContested(t *testing.T) {
 // The founding of a collection is concurrent with all that was there before, and has
 // nothing to do with it.
 func TestFoundingsContestNothing(t *testing.T) {
-	write := func(h chunk.Header, ops ...chunk.Op) *chunk.Change {
-		raw, err := chunk.Encode(h, ops)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := chunk.ParseChange(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
 	makes := func(actor id.Actor, key string) *chunk.Change {
-		return write(chunk.Header{Actor: actor, Seq: 1, StartOp: 1}, chunk.Op{Key: key, Action: chunk.MakeMap})
+		return write(t, chunk.Header{Actor: actor, Seq: 1, StartOp: 1}, chunk.Op{Key: key, Action: chunk.MakeMap})
 	}
 	deps := func(of ...*chunk.Change) (list []id.Hash) {
 		for _, c := range of {
@@ -156,11 +139,11 @@ func TestFoundingsContestNothing(t *testing.T) {
 	}
 	one := chunk.Value{Type: chunk.Int, Raw: []byte{1}}
 	notes, tasks := makes("x", "notes"), makes("y", "tasks")
-	first := write(chunk.Header{Actor: "a", Seq: 1, StartOp: 2, Deps: deps(notes), OtherActors: []id.Actor{"x"}},
+	first := write(t, chunk.Header{Actor: "a", Seq: 1, StartOp: 2, Deps: deps(notes), OtherActors: []id.Actor{"x"}},
 		chunk.Op{Obj: by(1), Key: "n", Action: chunk.MakeMap})
-	then := write(chunk.Header{Actor: "a", Seq: 2, StartOp: 3, Deps: deps(first, tasks), OtherActors: []id.Actor{"y"}},
+	then := write(t, chunk.Header{Actor: "a", Seq: 2, StartOp: 3, Deps: deps(first, tasks), OtherActors: []id.Actor{"y"}},
 		chunk.Op{Obj: at(2), Key: "k", Action: chunk.Set, Value: one}, chunk.Op{Obj: by(1), Key: "t", Action: chunk.MakeMap})
-	beside := write(chunk.Header{Actor: "b", Seq: 1, StartOp: 3, Deps: deps(first), OtherActors: []id.Actor{"x"}},
+	beside := write(t, chunk.Header{Actor: "b", Seq: 1, StartOp: 3, Deps: deps(first), OtherActors: []id.Actor{"x"}},
 		chunk.Op{Obj: by(1), Key: "m", Action: chunk.MakeMap})
 	var x dirty.Index
 	for _, c := range []*chunk.Change{notes, first, tasks, then} {
