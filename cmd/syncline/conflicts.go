@@ -47,12 +47,7 @@ func conflictsCommand() *cobra.Command {
 		Example: "  syncline conflicts list --db shop.db --schema shop.json\n" +
 			"  syncline conflicts show --db shop.db ID\n" +
 			"  syncline conflicts settle --at http://127.0.0.1:3032 ID 2",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is not something that syncline conflicts does; see syncline conflicts --help", args[0])
-			}
-			return nil
-		},
+		Args: verbsBelow,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	fl := cmd.PersistentFlags()

@@ -19,12 +19,7 @@ func docCommand() *cobra.Command {
 		Short: "Make, list, show, undo, compare, import and export documents",
 		Long: "Work on the documents of a file, whether or not a peer is running on it. DOC is\n" +
 			"the automerge: URL of a document, or that without the automerge:.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is not something that syncline doc does; see syncline doc --help", args[0])
-			}
-			return nil
-		},
+		Args: verbsBelow,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f.add(cmd.PersistentFlags())

@@ -22,12 +22,7 @@ func outboxCommand() *cobra.Command {
 			"running on it. A document that went wrong at a remote in a way that trying again\n" +
 			"does not mend is dead there: nothing more is sent until it is retried. All other\n" +
 			"documents, and all other remotes, go on.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is not something that syncline outbox does; see syncline outbox --help", args[0])
-			}
-			return nil
-		},
+		Args: verbsBelow,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f.add(cmd.PersistentFlags())

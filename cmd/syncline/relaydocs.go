@@ -42,12 +42,7 @@ func relayDocsCommand() *cobra.Command {
 			"automerge:.",
 		Example: "  syncline relay docs list --db syncline-data/relay.db\n" +
 			"  syncline relay docs delete --at http://127.0.0.1:3030 DOC",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is not something that syncline relay docs does; see syncline relay docs --help", args[0])
-			}
-			return nil
-		},
+		Args: verbsBelow,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	d.add(cmd.PersistentFlags())

@@ -115,6 +115,14 @@ func silence(cmd *cobra.Command) (*slog.Logger, error) {
 	return logger(cmd, cmd.ErrOrStderr())
 }
 
+// verbsBelow are the arguments of a command that only has others below it.
+func verbsBelow(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q is not something that %s does; see %[2]s --help", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
 // operands checks that as many arguments are there as are named; the names in
 // brackets may be left out.
 func operands(names ...string) cobra.PositionalArgs {

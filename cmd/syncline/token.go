@@ -20,12 +20,7 @@ func tokenCommand() *cobra.Command {
 		Example: "  syncline token keygen --out relay.pem\n" +
 			"  syncline token mint --key relay.pem --sub alice --aud relay.example --all\n" +
 			"  syncline token inspect --key relay.jwks < token",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is not something that syncline token does; see syncline token --help", args[0])
-			}
-			return nil
-		},
+		Args: verbsBelow,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(tokenInspectCommand(), tokenKeygenCommand(), tokenMintCommand())
