@@ -19,11 +19,13 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 		*simPeer
 		now map[connID]standing
 	}
-	begin := func(t *testing.T) *bench {
+	begin := func(t *testing.T, first enter) *bench {
 		p := &bench{now: map[connID]standing{}, simPeer: &simPeer{s: &sim{t: t}, name: "A", saved: map[string][]byte{}, ends: map[connID]*simEnd{}}}
 		p.r = newReplica(id.Document{1}, graph.New(), p.simPeer)
 		p.s.rng = newSim(t, 1).rng
 		p.open()
+		first.conn, first.peer = there, "B"
+		p.r.take(first)
 		return p
 	}
 	edit := func(b *bench) {
@@ -73,8 +75,7 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 	}
 
 	t.Run("the answer to a request comes after an offer", func(t *testing.T) {
-		b := begin(t)
-		b.r.take(enter{conn: there, peer: "B", begin: true})
+		b := begin(t, enter{begin: true})
 		if requests, _ := round(b, nil); requests != 1 {
 			t.Fatal("nothing was asked for")
 		}
@@ -90,8 +91,7 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 		want(t, b, there, standingApart)
 	})
 	t.Run("what was to be offered could not be stored", func(t *testing.T) {
-		b := begin(t)
-		b.r.take(enter{conn: there, peer: "B", begin: true})
+		b := begin(t, enter{begin: true})
 		round(b, nil)
 		b.r.take(unavailable{there})
 		round(b, nil)
@@ -105,8 +105,7 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 		want(t, b, there, standingBusy)
 	})
 	t.Run("the other end asks as well before it answers", func(t *testing.T) {
-		b := begin(t)
-		b.r.take(enter{conn: there, peer: "B", begin: true})
+		b := begin(t, enter{begin: true})
 		round(b, nil)
 		b.r.take(asks(there))
 		round(b, nil)
@@ -120,8 +119,7 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 		want(t, b, there, standingApart)
 	})
 	t.Run("it was asked again when it was known to have nothing", func(t *testing.T) {
-		b := begin(t)
-		b.r.take(enter{conn: there, peer: "B", met: true})
+		b := begin(t, enter{met: true})
 		b.r.take(asks(there))
 		round(b, nil)
 		b.r.take(message{conn: there, msg: new(session.Message)})
@@ -135,8 +133,7 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 		want(t, b, there, standingBusy)
 	})
 	t.Run("what waits on a spare connection was not offered on it", func(t *testing.T) {
-		b := begin(t)
-		b.r.take(enter{conn: there, peer: "B", begin: true})
+		b := begin(t, enter{begin: true})
 		b.r.take(enter{conn: elsewhere, peer: "B", begin: true, spare: true})
 		round(b, nil)
 		b.r.take(unavailable{there})
@@ -151,8 +148,7 @@ func TestOnlyWhatWasOfferedIsDeclined(t *testing.T) {
 		want(t, b, elsewhere, standingBusy)
 	})
 	t.Run("who asks is not kept waiting for one that asks itself", func(t *testing.T) {
-		b := begin(t)
-		b.r.take(enter{conn: there, peer: "B", begin: true})
+		b := begin(t, enter{begin: true})
 		round(b, nil)
 		b.r.take(asks(there))
 		round(b, nil)

@@ -2,7 +2,10 @@ package peer
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
+	"syncline/crdt"
 	"syncline/crdt/chunk"
 	"syncline/storage"
 )
@@ -90,6 +93,46 @@ func (d *desk) together(jobs []*doing) {
 		d.pace.start(in.made.Hash, in.made.Time)
 		in.reply <- nil
 	}
+}
+
+// carryOut does a job in the core. The last change is what was asked for, and those before
+// it are the foundings that it took; with an error, they are what the core may have of the job.
+func (d *desk) carryOut(in *doing, doc *crdt.Document, now time.Time) ([]*chunk.Change, error) {
+	if in.away != nil {
+		c, err := doc.Retire(now, in.away.places, in.away.written)
+		if err != nil {
+			return nil, err
+		}
+		return []*chunk.Change{c}, nil
+	}
+	all, err := d.foundings(doc, in.ops)
+	if err != nil {
+		return nil, err
+	}
+	if err := doc.Apply(all); err != nil {
+		return all, err
+	}
+	c, err := doc.Do(now, in.ops...)
+	if err != nil {
+		return all, err
+	}
+	return append(all, c), nil
+}
+
+// foundings are the changes that begin the collections of operations, where those lack.
+func (d *desk) foundings(doc *crdt.Document, ops []crdt.Operation) ([]*chunk.Change, error) {
+	if len(doc.Heads()) == 0 {
+		// Whoever has the document at all has its first change, and with it the
+		// collections that it makes.
+		return nil, nil
+	}
+	all, err := doc.Foundings(ops...)
+	return slices.DeleteFunc(all, func(f *chunk.Change) bool {
+		// One that the document has and does not show was taken out, by others or with
+		// twins; one whose actor has another change would be a twin itself.
+		_, taken := d.r.graph.Find(f.Actor, f.StartOp)
+		return taken || d.r.graph.Contains(f.Hash)
+	}), err
 }
 
 // stageOwn takes in what one job has made: foundings, and the change that has the record.

@@ -128,7 +128,9 @@ func (c *conn) take(doc id.Document) (bool, error) {
 	}
 	c.mu.Lock()
 	delete(c.awaited, doc)
-	c.docs[doc] = &carried{}
+	if c.docs[doc] == nil { // else it has come this moment, and was awaited
+		c.docs[doc] = &carried{}
+	}
 	c.mu.Unlock()
 	return true, c.p.desks.post(c.ctx, doc, attach{c}, 0)
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
@@ -117,41 +116,6 @@ func settleOps(m crdt.MergedEntity, p crdt.MergedPlace, v any) ([]crdt.Operation
 type retiring struct {
 	places  []crdt.Retirement
 	written []*chunk.Change
-}
-
-// carryOut does the job in the core. The first changes are the foundings that it took; if
-// there are any with an error, the core has them.
-func (d *desk) carryOut(in *doing, doc *crdt.Document, now time.Time) ([]*chunk.Change, error) {
-	if in.away != nil {
-		c, err := doc.Retire(now, in.away.places, in.away.written)
-		if err != nil {
-			return nil, err
-		}
-		return []*chunk.Change{c}, nil
-	}
-	var all []*chunk.Change
-	// Whoever has the document at all has its first change, and with it the collections
-	// that it makes.
-	if len(doc.Heads()) > 0 {
-		var err error
-		if all, err = doc.Foundings(in.ops...); err != nil {
-			return nil, err
-		}
-	}
-	// One that the document has and does not show was taken out, by others or with twins. One
-	// that would be a twin itself is not made.
-	all = slices.DeleteFunc(all, func(f *chunk.Change) bool {
-		_, taken := d.r.graph.Find(f.Actor, f.StartOp)
-		return taken || d.r.graph.Contains(f.Hash)
-	})
-	if err := doc.Apply(all); err != nil {
-		return nil, err
-	}
-	c, err := doc.Do(now, in.ops...)
-	if err != nil {
-		return all, err
-	}
-	return append(all, c), nil
 }
 
 // settles reports whether the record is of a settlement by the rules.
