@@ -106,7 +106,7 @@ func (c *Conn) receive(frame []byte) error {
 			return r.Receive(m.Data)
 		}
 	case *wire.Unavailable:
-		if r := c.replica(m.Document); r != nil && r.Empty() { // or else it is uploading the document
+		if r := c.replica(m.Document); r != nil && r.waits() {
 			return fmt.Errorf("document %s is unavailable", m.Document)
 		}
 	case *wire.Error:

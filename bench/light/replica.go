@@ -100,6 +100,10 @@ func (r *Replica) Empty() bool {
 	return r.g.Len() == 0
 }
 
+// waits reports whether the document has to come from the server: nothing is here,
+// and who cares for no acknowledgements is not about to make it.
+func (r *Replica) waits() bool { return r.Empty() && r.hear.Acknowledged == nil }
+
 // Heads are the hashes of the changes that none here builds on.
 func (r *Replica) Heads() []id.Hash {
 	r.mu.Lock()
