@@ -128,6 +128,31 @@ func (r *relayProcess) metrics(ctx context.Context) (map[string]float64, error) 
 	return all, lines.Err()
 }
 
+// work is what a relay has done in all.
+type work struct {
+	cpu                time.Duration
+	commits, prompt    float64 // prompt: of those, within 50 ms
+	folds, foldSeconds float64
+}
+
+func (r *relayProcess) work(t testing.TB) work {
+	t.Helper()
+	m := rig.Get(r.metrics(t.Context()))(t)
+	const commit, fold = "syncline_commit_duration_seconds_", "syncline_relay_compaction_duration_seconds_"
+	return work{
+		cpu:     r.Usage().CPU,
+		commits: m[commit+`count{role="relay"}`], prompt: m[commit+`bucket{role="relay",le="0.05"}`],
+		folds: m[fold+"count"], foldSeconds: m[fold+"sum"],
+	}
+}
+
+// since says what was done after an earlier time: a disk that takes its time shows in
+// every latency.
+func (w work) since(before work) string {
+	commits := w.commits - before.commits
+	return fmt.Sprintf("CPU %v, %.0f commits, %.0f above 50 ms, %.0f compactions of %.2f s", w.cpu-before.cpu, commits, commits-(w.prompt-before.prompt), w.folds-before.folds, w.foldSeconds-before.foldSeconds)
+}
+
 // Series of the relay that the tests look at.
 const (
 	goroutines = "go_goroutines"

@@ -1,8 +1,10 @@
 package soak
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +41,7 @@ func TestAStalledReader(t *testing.T) {
 			if rig.Full() && form.short {
 				t.Skip("a part of the short form")
 			} else if rig.Full() {
-				pairs, d = 3, closedWithin/2
+				pairs, d = 3, closedWithin-time.Second // about as long as a stalled one stays
 			} else if !form.short {
 				t.Skip("a part of the full form")
 			} else {
@@ -48,19 +50,20 @@ func TestAStalledReader(t *testing.T) {
 			ctx := rig.Bounded(t)
 			r := startRelay(t, t.TempDir(), flags...)
 			a := gather(t, ctx, r.URL, form.readers)
-			rig.Get(a.talk(form.readers, form.size, d/2, nil))(t) // to warm up
+			a.alone(t, r, form.readers, form.size, d/2) // to warm up
 
 			var without, with []time.Duration
 			for range pairs {
 				for range 2 {
-					alone := rig.Get(a.talk(form.readers, form.size, d, nil))(t)
+					before := r.work(t)
+					alone := a.alone(t, r, form.readers, form.size, d)
 					without = append(without, alone.p99)
-					t.Logf("without: %v; %s", alone, rig.Conditions())
+					t.Logf("without: %v; %s; %s", alone, r.work(t).since(before), rig.Conditions())
 				}
-				cpu := r.Usage().CPU
+				before := r.work(t)
 				beside, took := a.besideStalled(t, r, form.readers, form.size, d)
 				with = append(with, beside.p99)
-				t.Logf("with: %v; closed after %v; relay %v, CPU %v; %s", beside, took.Round(time.Millisecond), r.Usage(), r.Usage().CPU-cpu, rig.Conditions())
+				t.Logf("with: %v; closed after %v; relay %v, %s; %s", beside, took.Round(time.Millisecond), r.Usage(), r.work(t).since(before), rig.Conditions())
 				if rig.Full() && took > closedWithin {
 					t.Errorf("the stalled reader was closed after %v, more than %v", took, closedWithin)
 				}
@@ -74,6 +77,33 @@ func TestAStalledReader(t *testing.T) {
 			}
 		})
 	}
+}
+
+// alone is a talk without a stalled reader, in which the relay is asked the same as
+// beside one: its answers take processor time, too.
+func (a *audience) alone(t *testing.T, r *relayProcess, readers, size int, d time.Duration) talk {
+	t.Helper()
+	var over atomic.Bool
+	_, watched := watch(a.ctx, r, func(int) bool { return over.Load() })
+	said, err := a.talk(readers, size, d, nil)
+	over.Store(true)
+	rig.OK(t, <-watched)
+	rig.OK(t, err)
+	return said
+}
+
+// watch asks the relay again and again how many connections have joined, until over
+// says that it is over.
+func watch(ctx context.Context, r *relayProcess, over func(joined int) bool) (closed <-chan struct{}, watched <-chan error) {
+	end, result := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(end)
+		result <- eventually(ctx, "the stalled reader is closed", func() (bool, error) {
+			m, err := r.metrics(ctx)
+			return over(int(m[joinedNow])), err
+		})
+	}()
+	return end, result
 }
 
 // besideStalled is a talk beside a reader that stops reading at its beginning, and
@@ -95,17 +125,11 @@ func (a *audience) besideStalled(t *testing.T, r *relayProcess, readers, size in
 
 	resume, stalled := c.Stall(), time.Now()
 	defer resume()
-	closed := make(chan struct{})
 	var took time.Duration
-	watched := make(chan error, 1)
-	go func() {
-		defer close(closed)
-		watched <- eventually(a.ctx, "the stalled reader is closed", func() (bool, error) {
-			m, err := r.metrics(a.ctx)
-			took = time.Since(stalled)
-			return m[joinedNow] == float64(readers+1), err
-		})
-	}()
+	closed, watched := watch(a.ctx, r, func(joined int) bool {
+		took = time.Since(stalled)
+		return joined == readers+1
+	})
 	said := rig.Get(a.talk(readers, size, d, closed))(t)
 	rig.OK(t, <-watched)
 
