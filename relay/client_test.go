@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -19,6 +20,11 @@ import (
 
 // patience bounds every wait of a test; no test waits for it to pass.
 const patience = 30 * time.Second
+
+// bounded is the context of one wait.
+func bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}
 
 // server is a relay on a port, over a store of its own.
 type server struct {
@@ -49,6 +55,10 @@ func serveOn(t testing.TB, path string, o Options) *server {
 	if _, ok := t.(*testing.T); ok && o.IdleBytes == 0 {
 		o.IdleBytes = 1 // every room rests whenever it can
 	}
+	// A client of these tests reads when it is its turn, however long that takes: it is
+	// given up for that only where the test says so.
+	o.MaxSilence = cmp.Or(o.MaxSilence, time.Hour)
+	o.StallTimeout = cmp.Or(o.StallTimeout, time.Hour)
 	r, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +87,6 @@ func serveOn(t testing.TB, path string, o Options) *server {
 // client is a peer on a WebSocket, as a stock client is, in one goroutine.
 type client struct {
 	t    testing.TB
-	ctx  context.Context
 	ws   *websocket.Conn
 	peer string
 	far  wire.Remote
@@ -99,18 +108,15 @@ func upgrade(t testing.TB, url, peer string) *client {
 
 func dial(t testing.TB, url, peer string, o *websocket.DialOptions) *client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := bounded()
+	defer cancel()
 	ws, _, err := websocket.Dial(ctx, url, o)
 	if err != nil {
-		cancel()
 		t.Fatal(err)
 	}
 	ws.SetReadLimit(-1)
-	t.Cleanup(func() {
-		ws.CloseNow()
-		cancel()
-	})
-	return &client{t: t, ctx: ctx, ws: ws, peer: peer, docs: make(map[id.Document]*replica)}
+	t.Cleanup(func() { ws.CloseNow() })
+	return &client{t: t, ws: ws, peer: peer, docs: make(map[id.Document]*replica)}
 }
 
 func join(t testing.TB, url, peer string) *client {
@@ -127,7 +133,9 @@ func joinAs(t testing.TB, url string, l wire.Local) *client {
 
 func (c *client) handshake(l wire.Local) {
 	c.t.Helper()
-	far, err := l.Connect(c.ctx, socket.Frames(c.ws))
+	ctx, cancel := bounded()
+	defer cancel()
+	far, err := l.Connect(ctx, socket.Frames(c.ws))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -147,9 +155,22 @@ func (c *client) send(m wire.Message) {
 
 func (c *client) sendFrame(b []byte) {
 	c.t.Helper()
-	if err := c.ws.Write(c.ctx, websocket.MessageBinary, b); err != nil {
+	if err := c.write(websocket.MessageBinary, b); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+func (c *client) write(typ websocket.MessageType, b []byte) error {
+	ctx, cancel := bounded()
+	defer cancel()
+	return c.ws.Write(ctx, typ, b)
+}
+
+func (c *client) read() ([]byte, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	_, b, err := c.ws.Read(ctx)
+	return b, err
 }
 
 // sync sends what the replica has to say, if anything.
@@ -168,7 +189,7 @@ func (c *client) say(doc id.Document, session string, count uint64, data string)
 
 // next reads one message, and answers it if it is a sync message.
 func (c *client) next() (wire.Message, error) {
-	_, b, err := c.ws.Read(c.ctx)
+	b, err := c.read()
 	if err != nil {
 		return nil, err
 	}

@@ -26,9 +26,10 @@ type Counters struct {
 func (r *Relay) Counters() Counters {
 	m := r.metrics
 	awake, asleep := r.halls.count()
+	shaking, joined, _ := r.lobby.counts()
 	return Counters{
 		Connections:     m.Accepted.Load(),
-		OpenConnections: m.Handshakes.Load() + m.Joined.Load(),
+		OpenConnections: int64(shaking + joined),
 		OpenRooms:       awake + asleep,
 		MessagesIn:      m.Sockets.MessagesIn.Load(),
 		MessagesOut:     m.Sockets.MessagesOut.Load(),

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"syncline/crdt/id"
 	"syncline/relay/operate"
 	"syncline/relay/wire"
@@ -19,7 +21,7 @@ import (
 func TestDrainingTellsEverybodyAndLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	const clients, drain = 40, 200 * time.Millisecond
-	s := serveOn(t, path, Options{DrainTime: drain})
+	s := serveOn(t, path, Options{DrainTime: drain, HandshakeTimeout: patience})
 	doc := id.NewDocument() // all write the same
 	var all []*client
 	var rs []*replica
@@ -44,7 +46,7 @@ func TestDrainingTellsEverybodyAndLosesNothing(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					c.ws.Write(c.ctx, 2, b) // which fails at the end
+					c.write(websocket.MessageBinary, b) // which fails at the end
 				}
 				if _, err := c.next(); err != nil {
 					codes[n] = closeCode(t, err)

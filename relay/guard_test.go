@@ -29,7 +29,7 @@ func TestAnotherAccountDoesNotTakeAPeersPlace(t *testing.T) {
 func TestNobodySendsMuchBeforeHeJoins(t *testing.T) {
 	s := serve(t, Options{})
 	c := upgrade(t, s.url, "p")
-	c.ws.Write(c.ctx, websocket.MessageBinary, make([]byte, 4*wire.MaxJoin))
+	c.write(websocket.MessageBinary, make([]byte, 4*wire.MaxJoin)) // which may fail, once it is refused
 	if code := c.untilClosed(); code != wire.CloseTooLarge {
 		t.Errorf("closed with %s, want %s", code, wire.CloseTooLarge)
 	}

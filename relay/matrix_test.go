@@ -138,7 +138,7 @@ func (c *cell) fence() (closed wire.CloseCode) {
 		probe := id.NewDocument()
 		c.subject.send(&wire.Sync{Route: c.subject.route(), Request: true, Document: probe, Data: (&session.Message{V2: true, Have: []session.Have{{}}}).Encode()})
 		for {
-			_, b, err := c.subject.ws.Read(c.subject.ctx)
+			b, err := c.subject.read()
 			if err != nil {
 				return closeCode(c.t, err)
 			}

@@ -79,7 +79,9 @@ func (s *server) reading(t *testing.T) map[string]float64 {
 
 func TestMetricsMoveWithWhatHappens(t *testing.T) {
 	i := accesstest.NewIssuer(t)
-	s := serve(t, guarded(i))
+	o := guarded(i)
+	o.HandshakeTimeout = patience
+	s := serve(t, o)
 	doc := id.NewDocument()
 	a := joinBearing(t, s, "a", i.Token("alice", accesstest.Writes(doc)), wire.Syncline)
 	b := joinBearing(t, s, "b", i.Token("bob", accesstest.Reads(doc)), wire.Syncline)
@@ -102,6 +104,7 @@ func TestMetricsMoveWithWhatHappens(t *testing.T) {
 	b.send(changesOf(b, rb))
 	b.until("it is told", func() bool { return len(b.notices) == 1 })
 	upgrade(t, s.url, "c").refusal(wire.Local{PeerID: "c"})
+	until(t, "it has left", func() bool { shaking, _, _ := s.lobby.counts(); return shaking == 0 })
 	upgrading := upgrade(t, s.url, "d")
 	until(t, "it is counted", func() bool { shaking, _, _ := s.lobby.counts(); return shaking == 1 })
 	a.sync(newReplica(t, id.NewDocument(), "a"))

@@ -200,32 +200,45 @@ func hidden(t *testing.T, s *Store, doc id.Document) {
 	}
 }
 
-// While a long document is deleted, the appends of others go between its steps.
+// While a long document is deleted, the appends of others go between its steps: the
+// writer is held between any two of them, until everybody waits for it.
 func TestADeletionLetsOthersWrite(t *testing.T) {
 	s := openTemp(t)
+	ctx := context.Background()
 	doc := id.Document{1}
-	mustAppend(t, s, entries(doc, 0, 20_000)...)
+	mustAppend(t, s, entries(doc, 0, 5000)...)
+	release := hold(t, s)
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.DeleteDocument(context.Background(), doc)
+		_, err := s.DeleteDocument(ctx, doc)
 		done <- err
 	}()
-	between := 0
-	for n := 0; ; n++ {
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Fatal(err)
-			}
-			if between == 0 {
-				t.Error("no append came in between")
-			}
-			return
-		default:
+	for n := range 5 {
+		waiting(s, 1) // the deletion's next step
+		appended, refused, held := make(chan error, 1), make(chan error, 1), make(chan func(), 1)
+		go func() {
+			_, err := s.Append(ctx, Batch{Entries: entries(id.Document{2}, n, 1)})
+			appended <- err
+		}()
+		go func() {
+			_, err := s.Append(ctx, Batch{Entries: entries(doc, 0, 1)})
+			refused <- err
+		}()
+		waiting(s, 3)
+		go func() { held <- hold(t, s) }()
+		waiting(s, 4)
+		release()
+		release = <-held
+		if err := <-appended; err != nil {
+			t.Errorf("after %d steps: %v", n, err)
 		}
-		mustAppend(t, s, entry(id.Document{2}, n))
-		if _, err := s.Append(context.Background(), Batch{Entries: entries(doc, 0, 1)}); errors.Is(err, ErrDeleting) {
-			between++
+		if err := <-refused; !errors.Is(err, ErrDeleting) {
+			t.Errorf("after %d steps, to the document itself: %v", n, err)
 		}
+	}
+	waiting(s, 1) // it is not over
+	release()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -64,7 +64,12 @@ func TestStoreAgainstModel(t *testing.T) {
 	run := 0
 	rapid.Check(t, func(t *rapid.T) {
 		run++
-		path := filepath.Join(dir, fmt.Sprint(run))
+		path := filepath.Join(dir, fmt.Sprint(run), "store.db")
+		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		// The memory of a machine is not there for the files of all runs.
+		defer os.RemoveAll(filepath.Dir(path))
 		ctx := context.Background()
 		open := func() *Store {
 			s, err := Open(ctx, path, Options{Readers: 1})

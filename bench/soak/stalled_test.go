@@ -1,10 +1,8 @@
 package soak
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,20 +48,19 @@ func TestAStalledReader(t *testing.T) {
 			ctx := rig.Bounded(t)
 			r := startRelay(t, t.TempDir(), flags...)
 			a := gather(t, ctx, r.URL, form.readers)
-			a.alone(t, r, form.readers, form.size, d/2) // to warm up
+			b := besides{a, r, form.readers, form.size, d}
+			b.alone(t) // to warm up
 
 			var without, with []time.Duration
 			for range pairs {
 				for range 2 {
-					before := r.work(t)
-					alone := a.alone(t, r, form.readers, form.size, d)
+					alone := b.alone(t)
 					without = append(without, alone.p99)
-					t.Logf("without: %v; %s; %s", alone, r.work(t).since(before), rig.Conditions())
+					t.Logf("without: %v; %s", alone, rig.Conditions())
 				}
-				before := r.work(t)
-				beside, took := a.besideStalled(t, r, form.readers, form.size, d)
+				beside, took := b.stalled(t)
 				with = append(with, beside.p99)
-				t.Logf("with: %v; closed after %v; relay %v, %s; %s", beside, took.Round(time.Millisecond), r.Usage(), r.work(t).since(before), rig.Conditions())
+				t.Logf("with: %v; closed after %v; relay %v; %s", beside, took.Round(time.Millisecond), r.Usage(), rig.Conditions())
 				if rig.Full() && took > closedWithin {
 					t.Errorf("the stalled reader was closed after %v, more than %v", took, closedWithin)
 				}
@@ -79,73 +76,102 @@ func TestAStalledReader(t *testing.T) {
 	}
 }
 
-// alone is a talk without a stalled reader, in which the relay is asked the same as
-// beside one: its answers take processor time, too.
-func (a *audience) alone(t *testing.T, r *relayProcess, readers, size int, d time.Duration) talk {
-	t.Helper()
-	var over atomic.Bool
-	_, watched := watch(a.ctx, r, func(int) bool { return over.Load() })
-	said, err := a.talk(readers, size, d, nil)
-	over.Store(true)
-	rig.OK(t, <-watched)
-	rig.OK(t, err)
-	return said
+// besides are talks beside one more reader. All of them have it, ask the relay the same
+// and last as long: a reader that came late, an answer of the relay and a longer
+// document cost time, too.
+type besides struct {
+	*audience
+	relay   *relayProcess
+	readers int
+	size    int // of a change
+	d       time.Duration
 }
 
-// watch asks the relay again and again how many connections have joined, until over
-// says that it is over.
-func watch(ctx context.Context, r *relayProcess, over func(joined int) bool) (closed <-chan struct{}, watched <-chan error) {
-	end, result := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer close(end)
-		result <- eventually(ctx, "the stalled reader is closed", func() (bool, error) {
-			m, err := r.metrics(ctx)
-			return over(int(m[joinedNow])), err
-		})
-	}()
-	return end, result
+// latecomer is a reader that joins when much has been said.
+type latecomer struct {
+	*replica
+	conn *light.Conn
+	end  <-chan error
 }
 
-// besideStalled is a talk beside a reader that stops reading at its beginning, and
-// how long until that one was closed.
-func (a *audience) besideStalled(t *testing.T, r *relayProcess, readers, size int, d time.Duration) (talk, time.Duration) {
+func (b besides) latecomer(t *testing.T) latecomer {
 	t.Helper()
-	slow := newReplica(a.doc, 1<<20)
 	end := make(chan error, 1)
-	c := rig.Get(light.Dial(a.ctx, r.URL, light.ConnOptions{Ended: func(err error) { end <- err }}))(t)
-	defer c.Close()
-	rig.OK(t, c.Open(slow.Replica))
-	rig.OK(t, slow.has(a.ctx, a.writer.Heads()))
-
+	l := latecomer{newReplica(b.doc, 1<<20), nil, end}
+	l.conn = rig.Get(light.Dial(b.ctx, b.relay.URL, light.ConnOptions{Ended: func(err error) { end <- err }}))(t)
+	t.Cleanup(l.conn.Close)
+	rig.OK(t, l.conn.Open(l.Replica))
+	rig.OK(t, l.has(b.ctx, b.writer.Heads()))
 	if rig.Full() {
 		// One that stalls behind a history, before it has answered a ping, may be at
 		// work on it.
-		rig.Get(a.talk(readers, size, along, nil))(t)
+		rig.Get(b.talk(b.readers, b.size, along, nil))(t)
 	}
+	return l
+}
 
-	resume, stalled := c.Stall(), time.Now()
+// alone is a talk beside a latecomer that reads.
+func (b besides) alone(t *testing.T) said {
+	t.Helper()
+	l := b.latecomer(t)
+	defer l.conn.Close()
+	over := time.Now().Add(b.d)
+	return b.until(t, func(int) bool { return time.Now().After(over) })
+}
+
+// stalled is a talk beside one that stops reading at its beginning, and how long
+// until that one was closed.
+func (b besides) stalled(t *testing.T) (said, time.Duration) {
+	t.Helper()
+	l := b.latecomer(t)
+	defer l.conn.Close()
+	resume, stalled := l.conn.Stall(), time.Now()
 	defer resume()
 	var took time.Duration
-	closed, watched := watch(a.ctx, r, func(joined int) bool {
+	s := b.until(t, func(joined int) bool {
 		took = time.Since(stalled)
-		return joined == readers+1
+		return joined == b.readers+1
 	})
-	said := rig.Get(a.talk(readers, size, d, closed))(t)
-	rig.OK(t, <-watched)
-
 	resume()
 	select {
-	case err := <-end:
+	case err := <-l.end:
 		t.Logf("the stalled reader finds: %v", err)
-	case <-a.ctx.Done():
-		t.Fatal(a.ctx.Err())
+	case <-b.ctx.Done():
+		t.Fatal(b.ctx.Err())
 	}
-	c.Close()
-	ctx, leave, err := connected(a.ctx, r.URL, light.ConnOptions{}, slow, true)
+	l.conn.Close()
+	ctx, leave, err := connected(b.ctx, b.relay.URL, light.ConnOptions{}, l.replica, true)
 	rig.OK(t, err)
 	defer leave()
-	if err := slow.has(ctx, a.writer.Heads()); err != nil {
+	if err := l.has(ctx, b.writer.Heads()); err != nil {
 		t.Error(fmt.Errorf("it is not whole again: %w", err))
 	}
-	return said, took
+	return s, took
+}
+
+// said is a talk, and what the relay did meanwhile.
+type said struct {
+	talk
+	work string
+}
+
+func (s said) String() string { return s.talk.String() + "; " + s.work }
+
+// until is a talk for the time of all, and until the relay, asked again and again how
+// many connections have joined, has said what over waits for.
+func (b besides) until(t *testing.T, over func(joined int) bool) said {
+	t.Helper()
+	before := b.relay.work(t)
+	done, watched := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(done)
+		watched <- eventually(b.ctx, "the relay has closed the stalled reader", func() (bool, error) {
+			m, err := b.relay.metrics(b.ctx)
+			return over(int(m[joinedNow])), err
+		})
+	}()
+	spoken, err := b.talk(b.readers, b.size, b.d, done)
+	rig.OK(t, err)
+	rig.OK(t, <-watched)
+	return said{spoken, b.relay.work(t).since(before)}
 }

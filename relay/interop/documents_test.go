@@ -157,7 +157,7 @@ func TestConcurrentEditsConverge(t *testing.T) {
 					w.ok(right.Disconnect(w.ctx))
 				}
 				// The stock client waits 100 ms before it sends a change, so while
-				// connected too neither edit knows the other.
+				// connected too neither edit knows the other, unless the machine is busy.
 				l := get(left.Change(w.ctx, made.Doc, c.left...))(t)
 				r := get(right.Change(w.ctx, made.Doc, c.right...))(t)
 				if apart {
@@ -166,6 +166,10 @@ func TestConcurrentEditsConverge(t *testing.T) {
 				}
 
 				d := w.same(made.Doc, slices.Concat(l, r), left, right, watcher)
+				c := c
+				if !apart && len(d.Heads) < 2 { // one knew the other: then they only have to agree
+					c.want, c.wantMarked = contains(), nil
+				}
 				if err := c.want(string(d.Doc)); err != nil {
 					t.Error(err)
 				}

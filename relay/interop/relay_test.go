@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -47,15 +48,20 @@ func newRelay(t *testing.T) *relay {
 	return r
 }
 
-// freeAddress returns a loopback address that nobody listened on just now.
+// freeAddress returns a loopback address that nobody listened on just now. Its port is
+// not one of those that systems give to connections: one of these might have it when the
+// relay comes back, even that of a client which meanwhile tries to reach it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(10_000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free between 20000 and 30000")
+	return ""
 }
 
 func (r *relay) url() string { return "ws://" + r.addr }

@@ -89,12 +89,22 @@ func TestHostileStatementsAreRefused(t *testing.T) {
 		t.Errorf("the file has changed:\n%s\nwas\n%s", after, before)
 	}
 	for _, text := range allowed {
-		if _, err := try(e, text); err != nil {
+		if _, err := patiently(e, text); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 	if len(refused) < 150 {
 		t.Errorf("only %d statements", len(refused))
+	}
+}
+
+// patiently tries until the time is enough, which is short here and may pass while the
+// machine does something else.
+func patiently(e *Engine, text string) (all [][]any, err error) {
+	for {
+		if all, err = try(e, text); !errors.Is(err, ErrTime) {
+			return all, err
+		}
 	}
 }
 
@@ -169,7 +179,7 @@ func FuzzStatement(f *testing.F) {
 		if fix.store.Stats().Commits != commits {
 			t.Error("something was written")
 		}
-		if rows, err := try(e, `SELECT title FROM tasks`); err != nil || len(rows) != 1 {
+		if rows, err := patiently(e, `SELECT title FROM tasks`); err != nil || len(rows) != 1 {
 			t.Errorf("the next query: %v, %v", rows, err)
 		}
 	})

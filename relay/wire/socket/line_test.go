@@ -160,8 +160,10 @@ func TestFramesOverALineArriveInOrder(t *testing.T) {
 
 func TestAFrameOverALineAllocatesNothing(t *testing.T) {
 	done := make(chan float64, 1)
-	far := pair(t, func(c *Conn) {
-		c.Next() // the writer has begun, and given its turn back
+	pair(t, func(c *Conn) {
+		begun := make(chan struct{})
+		c.Send([]byte("by the writer"), func() { close(begun) })
+		<-begun // and it has given its turn back
 		data, end := make([]byte, 300), make([]byte, 50)
 		done <- testing.AllocsPerRun(100, func() { c.SendJoined(data, end, nil) })
 		for {
@@ -170,9 +172,6 @@ func TestAFrameOverALineAllocatesNothing(t *testing.T) {
 			}
 		}
 	})
-	if err := far.Write(context.Background(), websocket.MessageBinary, []byte("begin")); err != nil {
-		t.Fatal(err)
-	}
 	if n := <-done; n != 0 {
 		t.Errorf("%.1f allocations for each", n)
 	}
