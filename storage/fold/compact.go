@@ -172,13 +172,22 @@ func (w *worker) put(ctx context.Context, f storage.Fold, metas []graph.Meta) er
 	return err
 }
 
-// chunk writes the document chunk of all there is.
-func (w *worker) chunk(ctx context.Context, l *layout) error {
+// chunk writes the document chunk of all there is, if that is no more than the limits
+// say.
+func (w *worker) chunk(ctx context.Context, l *layout, lim *limits) error {
 	k := storage.Segment{Doc: w.doc, Kind: kindDocument}
 	heads, tops, want := map[id.Hash]struct{}{}, map[id.Actor]uint64{}, newOrder()
+	var bytes, large int64
 	all := func(yield func(*chunk.Change, error) bool) {
 		for row, c := range w.all(ctx, l) {
 			err := c.err
+			if err == nil {
+				n := int64(len(c.change.Raw()))
+				bytes, large = bytes+n, large+max(0, n-largeChange)
+			}
+			if err == nil && (bytes > lim.bytes || large > lim.large) {
+				err = fmt.Errorf("%w: its changes have more than %d bytes, or its large ones more than %d", errUnfit, lim.bytes, lim.large)
+			}
 			if err == nil && c.change.Seq != tops[c.change.Actor]+1 {
 				err = fmt.Errorf("%w: actor %s has used sequence number %d twice", errUnfit, c.change.Actor, c.change.Seq)
 			}

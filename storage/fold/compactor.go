@@ -258,7 +258,7 @@ func (c *Compactor) step(ctx context.Context, doc id.Document) (Done, error) {
 	case Merge:
 		err = w.merge(ctx, s.replaces)
 	case Chunk:
-		err = w.chunk(ctx, l)
+		err = w.chunk(ctx, l, &c.limits)
 	}
 	if errors.Is(err, errUnfit) {
 		failed := c.unfit

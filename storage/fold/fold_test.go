@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func compact(t testing.TB, s *storage.Store, lim limits) map[Work]int {
 	return count
 }
 
-var small = limits{keep: 4, run: 8, heavyBytes: 1 << 20, heavyRows: 4, chunk: 16, part: 8}
+var small = limits{keep: 4, run: 8, heavyBytes: 1 << 20, heavyRows: 4, chunk: 16, part: 8, bytes: 1 << 30, large: 1 << 30}
 
 // TestFoldedDocumentsAreTheSame folds random histories while they grow, and reads
 // them in every way.
@@ -144,6 +145,71 @@ func TestFoldedDocumentsAreTheSame(t *testing.T) {
 			t.Errorf("no step was %q", w)
 		}
 	}
+}
+
+// What would take too much memory as one chunk stays in segments, and is tried again
+// only when there is twice as much.
+func TestALargeDocumentHasNoChunk(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	small := small
+	small.keep = 0
+	for name, c := range map[string]struct {
+		changes []*chunk.Change
+		lim     limits
+	}{
+		"long":         {history(t, r, 160), small.upTo(2000, 1<<30)},
+		"large values": {values(t, 160, 2*largeChange), small.upTo(1<<30, 30*largeChange)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t)
+			works := map[Work]int{}
+			compactor := NewCompactor(Options{Store: s, Share: 1, Did: func(d Done, _ time.Duration, err error) {
+				if d.Work == Chunk != (err != nil) {
+					t.Errorf("%s: %v", d.Work, err)
+				}
+				works[d.Work]++
+			}})
+			compactor.limits = c.lim
+			tried := []int{}
+			done := 0
+			for _, n := range []int{40, 70, 90, 160} {
+				put(t, s, r, c.changes[done:n])
+				done = n
+				for compactor.document(t.Context(), doc) {
+				}
+				tried = append(tried, works[Chunk])
+				same(t, r, s, SourceOf(t.Context(), s, NewCache(1<<20), doc), c.changes[:n])
+			}
+			if want := []int{1, 1, 2, 2}; !slices.Equal(tried, want) || works[Fold] == 0 {
+				t.Errorf("tried %v times, want %v; %v", tried, want, works)
+			}
+		})
+	}
+}
+
+func (l limits) upTo(bytes, large int64) limits {
+	l.bytes, l.large = bytes, large
+	return l
+}
+
+// values makes changes that each set a value of a length.
+func values(t testing.TB, n, length int) (changes []*chunk.Change) {
+	t.Helper()
+	d := crdt.New("an author of values")
+	defer d.Close()
+	at := time.Unix(1_700_000_000, 0)
+	for i := range n {
+		op := crdt.Set("things", "thing", "field", strings.Repeat(string(rune('a'+i%26)), length))
+		if i == 0 {
+			op = crdt.Create("things", "thing", map[string]any{})
+		}
+		c, err := d.Do(at, op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes = append(changes, c)
+	}
+	return changes
 }
 
 // same reads graph, bodies and packed chunks.

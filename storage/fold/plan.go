@@ -22,16 +22,23 @@ type limits struct {
 	// it holds, so that long histories are not written too often, and what an end
 	// has to load beside it stays small.
 	chunk, part int64
+	// bytes is up to how many bytes of changes a document has a document chunk: about
+	// as much is in memory while one is written. large is how much of them may lie
+	// in changes beyond largeChange each: a long value is no smaller there than in a
+	// bundle, and takes ten times its length until the chunk is written and read again.
+	bytes, large int64
 	// settle is for how long a document is left alone that has just grown: what
 	// comes in a burst is folded once it is over.
 	settle time.Duration
 }
 
-var standard = limits{keep: 256, run: 1024, heavyBytes: 1 << 20, heavyRows: 64, chunk: 1024, part: 32, settle: 2 * time.Second}
+var standard = limits{keep: 256, run: 1024, heavyBytes: 1 << 20, heavyRows: 64, chunk: 1024, part: 32, bytes: 256 << 20, large: 16 << 20, settle: 2 * time.Second}
 
 const (
-	// runBytes bounds what a step has in memory of the bodies that it folds.
-	runBytes = 8 << 20
+	// runBytes bounds the bodies that a step folds. It has ten times as much in memory.
+	runBytes = 3 << 20
+	// largeChange is from how many bytes on a change is large.
+	largeChange = 1 << 10
 	// fanout is how many segments of a level become one of the next. A change is
 	// rewritten twice in its life.
 	fanout   = 4
