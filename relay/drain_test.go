@@ -20,8 +20,8 @@ import (
 // down: each is told, and what was acknowledged to any of them is stored.
 func TestDrainingTellsEverybodyAndLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
-	const clients, drain = 40, 200 * time.Millisecond
-	s := serveOn(t, path, Options{DrainTime: drain, HandshakeTimeout: patience})
+	const clients, drain = 20, 200 * time.Millisecond
+	s := serveOn(t, path, Options{DrainTime: drain, CloseTimeout: patience})
 	doc := id.NewDocument() // all write the same
 	var all []*client
 	var rs []*replica
@@ -86,6 +86,10 @@ func TestDrainingTellsEverybodyAndLosesNothing(t *testing.T) {
 			c.notices[0].RetryAfter <= 0 || c.notices[0].RetryAfter > time.Second+drain {
 			t.Errorf("%s is told %q, %v", c.peer, c.errors, c.notices)
 		}
+	}
+	after := upgrade(t, s.url, "after")
+	if code := after.untilClosed(); code != wire.CloseDraining || len(after.errors) != 1 {
+		t.Errorf("after the end: closed with %s, told %q", code, after.errors)
 	}
 	s.stop()
 

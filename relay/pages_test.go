@@ -79,9 +79,7 @@ func (s *server) reading(t *testing.T) map[string]float64 {
 
 func TestMetricsMoveWithWhatHappens(t *testing.T) {
 	i := accesstest.NewIssuer(t)
-	o := guarded(i)
-	o.HandshakeTimeout = patience
-	s := serve(t, o)
+	s := serve(t, guarded(i))
 	doc := id.NewDocument()
 	a := joinBearing(t, s, "a", i.Token("alice", accesstest.Writes(doc)), wire.Syncline)
 	b := joinBearing(t, s, "b", i.Token("bob", accesstest.Reads(doc)), wire.Syncline)
@@ -220,7 +218,7 @@ func TestStatusShowsWhoIsHere(t *testing.T) {
 func TestWhatARelayCanDoIsToldToAll(t *testing.T) {
 	i := accesstest.NewIssuer(t)
 	o := guarded(i)
-	o.MaxFrame, o.MaxDocuments = 12345, 77
+	o.MaxFrame, o.MaxDocuments, o.HandshakeTimeout = 12345, 77, 3*time.Second
 	s := serve(t, o)
 	var c operate.Capabilities
 	if status, body := s.ask(t, "GET", operate.CapabilitiesPath, &c); status != 200 {
@@ -229,7 +227,7 @@ func TestWhatARelayCanDoIsToldToAll(t *testing.T) {
 	if c.Name != "syncline" || c.Peer != s.PeerID() || c.Syncline != wire.Syncline || len(c.Protocol) != 1 || !c.Auth.Required || c.Auth.Audience != accesstest.Audience || len(c.Auth.Algorithms) != 3 {
 		t.Errorf("have %+v", c)
 	}
-	if c.Limits["frameBytes"] != 12345 || c.Limits["documentsPerConnection"] != 77 || c.Limits["handshakeMs"] != 5000 {
+	if c.Limits["frameBytes"] != 12345 || c.Limits["documentsPerConnection"] != 77 || c.Limits["handshakeMs"] != 3000 {
 		t.Errorf("limits are %v", c.Limits)
 	}
 	open := serve(t, Options{})

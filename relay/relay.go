@@ -239,7 +239,8 @@ func (r *Relay) refused(code wire.CloseCode, why error, address, peer string) {
 func (r *Relay) turnAway(ws *websocket.Conn, below net.Conn, why error, address string) {
 	r.refused(socket.CodeOf(why), why, address, "")
 	r.metrics.Closed(socket.CodeOf(why), false)
-	ctx, cancel := context.WithTimeout(r.ctx, r.o.CloseTimeout)
+	// Who comes when Close has returned, and the server has not ended, is told as well.
+	ctx, cancel := context.WithTimeout(context.Background(), r.o.CloseTimeout)
 	defer cancel()
 	m := &wire.Error{Route: wire.Route{SenderID: r.local.PeerID}, Message: why.Error()}
 	if b, err := wire.Encode(m); err == nil {
