@@ -183,9 +183,9 @@ func words(r *doctor.Report) string {
 	return b.String()
 }
 
-// bytesOf is SQL for a blob with one of its bytes another.
+// flipped is SQL for a blob with one of its bytes another, whatever it was.
 func flipped(column string, at string) string {
-	return fmt.Sprintf(`CAST(substr(%[1]s, 1, %[2]s) || x'5a' || substr(%[1]s, %[2]s + 2) AS BLOB)`, column, at)
+	return fmt.Sprintf(`CAST(substr(%[1]s, 1, %[2]s) || iif(substr(%[1]s, %[2]s + 1, 1) = x'5a', x'a5', x'5a') || substr(%[1]s, %[2]s + 2) AS BLOB)`, column, at)
 }
 
 const middle = `(SELECT seq FROM journal WHERE document = $DOC AND origin <> '' ORDER BY seq LIMIT 1 OFFSET 2)`

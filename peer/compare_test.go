@@ -5,6 +5,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,7 +354,11 @@ func TestRestsShareTheTime(t *testing.T) {
 func TestPeersBehindARelayCompareToo(t *testing.T) {
 	r := serveRelay(t)
 	o := remotes(testOptions(), r.url)
-	o.CompareAfter, o.compareEvery = time.Millisecond, time.Millisecond
+	// Time passes when the test says so: nothing is compared before both have the
+	// document open and at rest, and no digest takes any of what there is for them.
+	var passed atomic.Int64
+	o.Now = func() time.Time { return time.Unix(1_700_000_000, 0).Add(time.Duration(passed.Load())) }
+	o.CompareAfter = 20 * time.Millisecond
 	a := openPeer(t, filepath.Join(t.TempDir(), "a.db"), o)
 	o.onDigest = func(s digest.Sum) digest.Sum { s[0]++; return s }
 	b := openPeer(t, filepath.Join(t.TempDir(), "b.db"), o)
@@ -363,8 +368,23 @@ func TestPeersBehindARelayCompareToo(t *testing.T) {
 	do(t, d, note("first"))
 	there := fetch(t, b, d.ID())
 	converge(t, d, there)
-	do(t, d, note("second")) // both have it open now, and it comes to rest once more
-	until(t, "the one that is wrong has found out", []*Document{d, there}, func() bool { return len(b.mismatches.all()) > 0 })
+	docs := []*Document{d, there}
+	until(t, "both are in step with the relay", docs, func() bool {
+		up := 0
+		for _, c := range append(a.connections(), b.connections()...) {
+			if c.standings([]id.Document{d.ID()})[0].now == standingSynced {
+				up++
+			}
+		}
+		return up == 2
+	})
+	for _, d := range docs { // each has done what came of that
+		if err := d.p.ask(bounded(t), d.ID(), func(*desk) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	passed.Add(int64(time.Second))
+	until(t, "the one that is wrong has found out", docs, func() bool { return len(b.mismatches.all()) > 0 })
 	if m := b.mismatches.all()[0]; m.Verdict != VerdictRebuilt || m.Document != d.ID() {
 		t.Errorf("%+v", m)
 	}

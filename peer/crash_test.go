@@ -386,7 +386,7 @@ func TestAFullDiskChangesNothing(t *testing.T) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skipf("needs to mount a small disk: %v", err)
 	}
-	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	p, err := Open(bounded(t), filepath.Join(dir, "peer.db"), testOptions())
 	if err != nil {
 		t.Fatal(err)

@@ -85,8 +85,15 @@ func TestSystemNetworkKnowsThisMachine(t *testing.T) {
 			t.Errorf("there is no way to %s", host)
 		}
 	}
-	if a, b := n.Fingerprint(), n.Fingerprint(); a != b {
-		t.Error("the network changes between two looks")
+	// A machine's network may change at any time, but not all the time.
+	for last, looks := n.Fingerprint(), 0; ; looks++ {
+		now := n.Fingerprint()
+		if now == last {
+			break
+		}
+		if last = now; looks == 100 {
+			t.Fatal("the network changes between any two looks")
+		}
 	}
 	for address, want := range map[string]string{"ws://[::1]:3030/x": "::1", "wss://relay.example": "relay.example", "ws://10.0.0.1:80": "10.0.0.1", "%": ""} {
 		if got := hostOf(address); got != want {

@@ -159,7 +159,7 @@ func (n *network) start(o *node) {
 	n.t.Helper()
 	var url string
 	if o.relay {
-		o.srv = serveRelayOn(n.t, o.path, "127.0.0.1:0")
+		o.srv = serveRelayOn(n.t, o.path, ownAddress())
 		o.stop, url = o.srv.stop, o.srv.url
 	} else {
 		opts := testOptions()

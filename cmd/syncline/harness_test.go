@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -78,6 +80,19 @@ func (v *verb) drain() *verb {
 		})
 	})
 	return v
+}
+
+// ownAddress is an address of this machine, with any port, at which there are no sockets
+// but of this process: while a relay that was there is away, nobody else takes its port.
+func ownAddress() string {
+	n := os.Getpid()
+	own := fmt.Sprintf("127.%d.%d.%d:0", 64|n>>16&63, n>>8&255, n&255)
+	l, err := net.Listen("tcp", own)
+	if err != nil {
+		return "127.0.0.1:0" // some systems have no more than this one
+	}
+	l.Close()
+	return own
 }
 
 // startRelay returns a relay's URL; addr may ask for the one of an earlier time.

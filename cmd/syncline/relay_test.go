@@ -96,7 +96,7 @@ func TestRelayFlagsSayTheirVariables(t *testing.T) {
 }
 
 func TestRelayCheckAsksWhetherItIsReady(t *testing.T) {
-	v, url := startRelay(t, t.TempDir(), "127.0.0.1:0")
+	v, url := startRelay(t, t.TempDir(), ownAddress())
 	at := "http" + strings.TrimPrefix(url, "ws")
 	if got := done(t, "relay", "check", "--at", at); got != "ready" {
 		t.Errorf("printed %q", got)

@@ -180,8 +180,7 @@ func TestManyDocumentsOfARelayAreListedInPages(t *testing.T) {
 
 func TestWhereDocumentsOfARelayAreLookedFor(t *testing.T) {
 	db, _ := relayStore(t, 1)
-	away := httptest.NewServer(nil)
-	away.Close()
+	const away = "http://127.0.0.1:1"
 	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }))
 	defer odd.Close()
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -192,18 +191,18 @@ func TestWhereDocumentsOfARelayAreLookedFor(t *testing.T) {
 	defer moved.Close()
 
 	refused(t, 2, []string{"--db FILE", "--at URL"}, "relay", "docs", "list")
-	refused(t, 2, []string{"both"}, "relay", "docs", "list", "--db", db, "--at", away.URL)
+	refused(t, 2, []string{"both"}, "relay", "docs", "list", "--db", db, "--at", away)
 	refused(t, 2, []string{"ws://x", "http://HOST:PORT"}, "relay", "docs", "list", "--at", "ws://x")
 	refused(t, 2, []string{"docs list"}, "relay", "docs", "show", "--db", db, "nonsense")
 	refused(t, 2, []string{"DOC is missing"}, "relay", "docs", "show", "--db", db)
 	refused(t, 2, []string{`"lists"`}, "relay", "docs", "lists")
-	refused(t, 1, []string{away.URL, "nothing listens"}, "relay", "docs", "list", "--at", away.URL)
+	refused(t, 1, []string{away, "nothing listens"}, "relay", "docs", "list", "--at", away)
 	refused(t, 1, []string{odd.URL, "address is right"}, "relay", "docs", "list", "--at", odd.URL)
 	refused(t, 1, []string{"pages go back"}, "relay", "docs", "list", "--at", back.URL)
 	refused(t, 1, []string{moved.URL, "302"}, "relay", "docs", "list", "--at", moved.URL)
 
 	// What is typed goes before the environment.
-	t.Setenv("SYNCLINE_AT", away.URL)
+	t.Setenv("SYNCLINE_AT", away)
 	done(t, "relay", "docs", "list", "--db", db)
 	t.Setenv("SYNCLINE_DB", db)
 	refused(t, 2, []string{"both"}, "relay", "docs", "list")

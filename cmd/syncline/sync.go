@@ -114,9 +114,10 @@ func (s *syncing) run(ctx context.Context) error {
 // done has arrived.
 const lastRound = 5 * time.Second
 
-// round syncs until all is quiet, and prints how each document stands.
+// round syncs until all is quiet, and prints how each document stands. The time is for
+// what others have to answer: the file is asked without it.
 func (s *syncing) round(ctx context.Context, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	timed, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var all []standing
 	var errs []error
@@ -127,7 +128,7 @@ func (s *syncing) round(ctx context.Context, timeout time.Duration) error {
 		}
 		all, errs = nil, nil
 		for _, r := range s.remotes {
-			list, err := s.with(ctx, r, timeout)
+			list, err := s.with(timed, r, timeout)
 			all = append(all, list...)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", r.URL, err))
@@ -135,7 +136,7 @@ func (s *syncing) round(ctx context.Context, timeout time.Duration) error {
 		}
 		// What the last one has brought, the first may lack.
 		after, err := s.changes(ctx)
-		again = len(s.remotes) > 1 && err == nil && after != before
+		again = len(s.remotes) > 1 && err == nil && timed.Err() == nil && after != before
 	}
 	return errors.Join(errors.Join(errs...), s.print(context.WithoutCancel(ctx), all, false))
 }
@@ -164,6 +165,9 @@ func (s *syncing) with(ctx context.Context, r peer.Remote, timeout time.Duration
 	results, err := s.p.Sync(ctx, peer.SyncOptions{Remotes: []peer.Remote{r}, Documents: s.docs, Progress: bar.show})
 	bar.clear()
 	if results == nil && err != nil { // it was not reached
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			err = ctx.Err() // a statement that was stopped does not know why
+		}
 		all, lerr := s.unreached(context.WithoutCancel(ctx), r.URL)
 		return all, errors.Join(remoteError(err), lerr)
 	}

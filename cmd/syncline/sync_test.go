@@ -35,7 +35,7 @@ func line(doc, state string, changes, heads int, url string) string {
 func TestStoresEditedApartConvergeThroughARelayThatWasAway(t *testing.T) {
 	dir := t.TempDir()
 	a, b, c, data := filepath.Join(dir, "a.db"), filepath.Join(dir, "b.db"), filepath.Join(dir, "c.db"), filepath.Join(dir, "relay")
-	relay, url := startRelay(t, data, "127.0.0.1:0")
+	relay, url := startRelay(t, data, ownAddress())
 	addr := strings.TrimPrefix(url, "ws://")
 
 	doc := done(t, "doc", "new", "--db", a)
@@ -150,7 +150,7 @@ func TestSyncGivesUpOnARelayThatDoesNotAnswer(t *testing.T) {
 func TestSyncKeepsOnUntilItIsInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.db"), filepath.Join(dir, "b.db")
-	relay, url := startRelay(t, filepath.Join(dir, "relay"), "127.0.0.1:0")
+	relay, url := startRelay(t, filepath.Join(dir, "relay"), ownAddress())
 	addr := strings.TrimPrefix(url, "ws://")
 	relay.stop()
 	doc := done(t, "doc", "new", "--db", a)

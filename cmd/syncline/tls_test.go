@@ -49,7 +49,8 @@ func TestRelayServesTLS(t *testing.T) {
 	dir := t.TempDir()
 	files := tlsFlags{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
 	newCertificate(t, files, 1)
-	v := start(t, "relay", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--tls-cert", files.cert, "--tls-key", files.key)
+	v := start(t, "relay", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--tls-cert", files.cert, "--tls-key", files.key,
+		"--handshake-timeout", "1m") // what is no message ends the handshake, and not the time
 	url := v.await(`url=(wss://\S+)`)[1]
 	roots := x509.NewCertPool()
 	pemBytes, err := os.ReadFile(files.cert)
@@ -111,7 +112,7 @@ func TestACertificateIsFollowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
+	now := c.looked
 	c.now = func() time.Time { return now }
 	shown := func(want int64) {
 		t.Helper()

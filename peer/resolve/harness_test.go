@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a test; no test waits for it to pass.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 func bounded(t testing.TB) context.Context {
 	t.Helper()

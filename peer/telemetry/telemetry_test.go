@@ -53,7 +53,7 @@ func gather(t *testing.T, p *peer.Peer, o Options) map[string]float64 {
 }
 
 func TestCollectorTellsHowThePeerStands(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	at := time.UnixMilli(1_700_000_000_000)
 	open := func(name string, o peer.Options) *peer.Peer {
