@@ -110,10 +110,15 @@ func (c *Conn) watchStall() (stop func()) {
 	return func() { t.Stop() }
 }
 
+// pingsAgain is how many times more often a ping that fell into a write looks for its
+// turn.
+const pingsAgain = 20
+
 // ping asks for a sign of life again and again, and gives the connection up when
 // there is none for too long.
 func (c *Conn) ping() {
-	t := time.NewTicker(c.o.PingInterval)
+	every := c.o.PingInterval
+	t := time.NewTicker(every)
 	defer t.Stop()
 	var silence time.Duration
 	for {
@@ -122,14 +127,23 @@ func (c *Conn) ping() {
 			return
 		case <-t.C:
 		}
-		if silence += c.o.PingInterval; c.pulse.beats() || c.pulse.writing.Load() {
+		writing := c.pulse.writing.Load()
+		if silence += every; c.pulse.beats() || writing {
 			silence = 0
 		}
 		if silence > c.o.MaxSilence {
 			c.close(Ending{Code: wire.CloseNormal, Reason: "it does not answer pings", now: true})
 			return
 		}
-		if c.pulse.writing.Load() {
+		next := c.o.PingInterval
+		if writing {
+			next /= pingsAgain // where much is written, most may fall into a write
+		}
+		if next != every {
+			every = next
+			t.Reset(every)
+		}
+		if writing {
 			continue
 		}
 		// Whether the answer comes in time does not matter here: when it comes, it

@@ -42,8 +42,9 @@ type rig struct {
 	*Conn
 	t     *testing.T
 	far   *websocket.Conn
-	pipe  net.Conn // under far
-	ours  net.Conn // under the Conn
+	pipe  net.Conn      // under far
+	gate  chan struct{} // full: far reads nothing more
+	ours  net.Conn      // under the Conn
 	count Counters
 	ended chan error // what Next said last, after Run has returned
 }
@@ -56,7 +57,7 @@ func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 		CloseTimeout: closeTimeout, MaxQueue: maxQueue,
 	}
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, ended: make(chan error, 1)}
+		r := &rig{t: t, gate: make(chan struct{}, 1), ended: make(chan error, 1)}
 		pulse := new(Pulse)
 		var near *websocket.Conn
 		client := &http.Client{Transport: transport(func(req *http.Request) (*http.Response, error) {
@@ -67,7 +68,7 @@ func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 			var err error
 			near, err = websocket.Accept(h, req, &websocket.AcceptOptions{OnPongReceived: pulse.Pong})
 			resp := h.Result()
-			resp.Body = theirs
+			resp.Body = gated{theirs, r.gate}
 			return resp, err
 		})}
 		far, _, err := websocket.Dial(context.Background(), "ws://pipe/", &websocket.DialOptions{HTTPClient: client})
@@ -83,6 +84,19 @@ func bubble(t *testing.T, f func(t *testing.T, r *rig)) {
 		defer far.CloseNow()
 		f(t, r)
 	})
+}
+
+// gated is a connection that is not read from while the gate is full. (A bubble's time
+// stands still while somebody waits for a mutex.)
+type gated struct {
+	net.Conn
+	gate chan struct{}
+}
+
+func (g gated) Read(b []byte) (int, error) {
+	g.gate <- struct{}{}
+	<-g.gate
+	return g.Conn.Read(b)
 }
 
 type transport func(*http.Request) (*http.Response, error)
@@ -411,6 +425,43 @@ func TestAStall(t *testing.T) {
 			})
 		})
 	}
+}
+
+// One that was sent a history, and has answered since, is held to what is sent to it
+// however busy the connection is: a ping that falls into a write comes after it.
+func TestAStallOfOneThatMuchIsWrittenTo(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.o.StallTimeout = stallTimeout
+		r.run(ignore)
+		var all sync.WaitGroup
+		all.Go(func() {
+			for { // and answers pings
+				if _, _, err := r.far.Read(context.Background()); err != nil {
+					return
+				}
+			}
+		})
+		r.Send(make([]byte, fragment+1), nil)
+		<-time.After(interval - 10*time.Millisecond)
+		r.gate <- struct{}{}
+		r.Send(make([]byte, 10), nil) // what reads already takes this one
+		r.Send(make([]byte, 10), nil)
+		<-time.After(20 * time.Millisecond)
+		<-r.gate
+		<-time.After(interval / 2)
+		start := time.Now()
+		r.gate <- struct{}{}
+		r.Send(make([]byte, 10), nil)
+		r.Send(make([]byte, 10), nil)
+		<-r.ended
+		if e := r.End(); e.Code != wire.CloseSlow {
+			t.Errorf("closed with %s, %q", e.Code, e.Reason)
+		}
+		within(t, start, stallTimeout, stallTimeout)
+		<-r.gate
+		r.far.CloseNow()
+		all.Wait()
+	})
 }
 
 // One that answers a ping, if only just, stays.
