@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -41,26 +42,30 @@ func sides(startOurs func(ctx context.Context, dir string) (*light.Server, error
 // startGrace is how long a server may take to answer, pollEvery how often it is looked
 // at.
 const (
-	startGrace = 20 * time.Second
+	startGrace = time.Minute
 	pollEvery  = 10 * time.Millisecond
 )
 
 // startNode starts a server in JavaScript with a host, a port and further arguments.
 func startNode(ctx context.Context, script string, args ...string) (*light.Server, error) {
-	port, err := light.FreePort()
+	address, err := light.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	w, err := js.Start(context.WithoutCancel(ctx), script, append([]string{"127.0.0.1", port}, args...)...)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	err = light.Listening(ctx, "127.0.0.1:"+port, func() error { return nil })
+	w, err := js.Start(context.WithoutCancel(ctx), script, append([]string{host, port}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	err = light.Listening(ctx, address, func() error { return nil })
 	if err != nil {
 		w.Kill()
 		return nil, fmt.Errorf("start %s: %w; its stderr: %s", script, err, w.Stderr())
 	}
-	return &light.Server{URL: "ws://127.0.0.1:" + port, PID: w.Process().Pid, Stop: w.Close, Said: w.Stderr}, nil
+	return &light.Server{URL: "ws://" + address, PID: w.Process().Pid, Stop: w.Close, Said: w.Stderr}, nil
 }
 
 // untilEnd reads until the other end is gone.

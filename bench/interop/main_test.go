@@ -15,10 +15,15 @@ func TestMain(m *testing.M) { rig.Main(m) }
 
 const seedEnv = "SYNCLINE_SEED"
 
-// firstSeed returns the seed of the first history, and says how to make it again.
+// firstSeed returns the seed of the first history, and says how to make it again. But
+// in the long forms it is the same each time: a run fails for what was changed, and not
+// for what chance has drawn.
 func firstSeed(t *testing.T) uint64 {
 	t.Helper()
-	seed := rand.Uint64() >> 34 // the JavaScript generator takes 32 bits
+	seed := uint64(1)
+	if rig.Full() {
+		seed = rand.Uint64() >> 34 // the JavaScript generator takes 32 bits
+	}
 	if s := os.Getenv(seedEnv); s != "" {
 		seed = rig.Get(strconv.ParseUint(s, 10, 32))(t)
 	}

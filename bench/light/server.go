@@ -25,8 +25,8 @@ type Server struct {
 }
 
 const (
-	startGrace = 20 * time.Second // for a server to listen
-	stopGrace  = 20 * time.Second // for our relay to end when told to
+	startGrace = time.Minute // for a server to listen
+	stopGrace  = time.Minute // for our relay to end when told to
 	pollEvery  = 10 * time.Millisecond
 )
 
@@ -49,15 +49,21 @@ func Pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// FreePort returns a port of this machine that nobody listens on.
-func FreePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// FreeAddress returns an address of this machine, with a port, that nobody listens on.
+// Where the system has more addresses of its own than 127.0.0.1 it is one at which
+// there are only sockets of this process and those that it starts: nobody takes the
+// port before the server does that is to be told of it.
+func FreeAddress() (string, error) {
+	n := os.Getpid()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64|n>>16&63, n>>8&255, n&255))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		return "", err
 	}
 	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return l.Addr().String(), nil
 }
 
 // Listening waits until something answers at an address, or alive says why not.
@@ -84,11 +90,10 @@ type Command struct {
 // Start runs the command and waits until it listens. It ends with this process at
 // the latest if it watches its stdin.
 func (c Command) Start(ctx context.Context, dir string) (*Server, error) {
-	port, err := FreePort()
+	address, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	address := "127.0.0.1:" + port
 	cmd := exec.Command(c.Path, append(c.Args[:len(c.Args):len(c.Args)], "--listen", address, "--data", dir)...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	log, err := os.CreateTemp("", "syncline-relay-*.log") // gone when it is closed

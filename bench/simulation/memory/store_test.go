@@ -33,7 +33,12 @@ func TestModelAnswersAsTheStoreDoes(t *testing.T) {
 	run := 0
 	rapid.Check(t, func(t *rapid.T) {
 		run++
-		c := &pair{t: t, path: filepath.Join(dir, fmt.Sprint(run)), clock: time.UnixMilli(1_000_000)}
+		own := filepath.Join(dir, fmt.Sprint(run))
+		if err := os.Mkdir(own, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(own) // what is in memory may be little
+		c := &pair{t: t, path: filepath.Join(own, "store"), clock: time.UnixMilli(1_000_000)}
 		c.open()
 		c.disk = NewDisk(c.real.StorageID(), func() time.Time { return c.clock })
 		c.model = c.disk.Open()
