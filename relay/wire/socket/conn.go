@@ -49,6 +49,7 @@ type Conn struct {
 	pulse *Pulse
 	o     Options
 	out   *outbox
+	ask   chan struct{} // holds a token when a ping is to be sent now
 
 	joined []byte // the frame of now, as it is written; of who has the turn to write
 
@@ -83,7 +84,7 @@ func New(ws *websocket.Conn, pulse *Pulse, o Options) *Conn {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Conn{ws: ws, pulse: pulse, o: o, out: newOutbox(o.MaxQueue)}
+	c := &Conn{ws: ws, pulse: pulse, o: o, out: newOutbox(o.MaxQueue), ask: make(chan struct{}, 1)}
 	c.out.taken = true // until write
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c

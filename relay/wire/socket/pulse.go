@@ -24,6 +24,7 @@ type Pulse struct {
 	// reads slowly it may not; whether bytes move at all is then for the write's
 	// own patience to say.
 	writing atomic.Bool
+	waits   atomic.Bool // … and a ping waits for that to end
 }
 
 // Pong is for OnPongReceived of a WebSocket's options.
@@ -110,40 +111,44 @@ func (c *Conn) watchStall() (stop func()) {
 	return func() { t.Stop() }
 }
 
-// pingsAgain is how many times more often a ping that fell into a write looks for its
-// turn.
-const pingsAgain = 20
+// wrote says that a frame has been written, which may let a ping go behind it.
+func (c *Conn) wrote(long bool) {
+	c.pulse.writing.Store(false)
+	if c.pulse.waits.Swap(false) || long {
+		select {
+		case c.ask <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // ping asks for a sign of life again and again, and gives the connection up when
-// there is none for too long.
+// there is none for too long. It asks at once behind a long frame, to know when the
+// reader is done with it, and behind a frame whose writing a ping had to wait for.
 func (c *Conn) ping() {
-	every := c.o.PingInterval
-	t := time.NewTicker(every)
+	t := time.NewTicker(c.o.PingInterval)
 	defer t.Stop()
 	var silence time.Duration
+	looked := time.Now()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-t.C:
+		case <-c.ask:
 		}
 		writing := c.pulse.writing.Load()
-		if silence += every; c.pulse.beats() || writing {
+		silence += time.Since(looked)
+		looked = time.Now()
+		if c.pulse.beats() || writing {
 			silence = 0
 		}
 		if silence > c.o.MaxSilence {
 			c.close(Ending{Code: wire.CloseNormal, Reason: "it does not answer pings", now: true})
 			return
 		}
-		next := c.o.PingInterval
 		if writing {
-			next /= pingsAgain // where much is written, most may fall into a write
-		}
-		if next != every {
-			every = next
-			t.Reset(every)
-		}
-		if writing {
+			c.pulse.waits.Store(true)
 			continue
 		}
 		// Whether the answer comes in time does not matter here: when it comes, it

@@ -427,41 +427,50 @@ func TestAStall(t *testing.T) {
 	}
 }
 
-// One that was sent a history, and has answered since, is held to what is sent to it
-// however busy the connection is: a ping that falls into a write comes after it.
-func TestAStallOfOneThatMuchIsWrittenTo(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
-		r.o.StallTimeout = stallTimeout
-		r.run(ignore)
-		var all sync.WaitGroup
-		all.Go(func() {
-			for { // and answers pings
-				if _, _, err := r.far.Read(context.Background()); err != nil {
-					return
+// One that was sent a history is held to what is sent to it as soon as it has read
+// that: a ping comes behind it, and one that falls into a write comes behind that.
+func TestAStallBehindAHistory(t *testing.T) {
+	for name, busy := range map[string]bool{"at once": false, "at the time of a ping": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				r.o.StallTimeout = stallTimeout
+				r.run(ignore)
+				var all sync.WaitGroup
+				all.Go(func() {
+					for { // and answers pings
+						if _, _, err := r.far.Read(context.Background()); err != nil {
+							return
+						}
+					}
+				})
+				stall := func() {
+					r.gate <- struct{}{}
+					r.Send(make([]byte, 10), nil) // what reads already takes this one
+					r.Send(make([]byte, 10), nil)
 				}
-			}
+				r.Send(make([]byte, fragment+1), nil)
+				synctest.Wait()
+				if busy {
+					r.pulse.long.Store(time.Now().UnixNano()) // as if the first ping had been lost
+					<-time.After(interval - 10*time.Millisecond)
+					stall()
+					<-time.After(20 * time.Millisecond)
+					<-r.gate
+					synctest.Wait()
+				}
+				start := time.Now()
+				stall()
+				<-r.ended
+				if e := r.End(); e.Code != wire.CloseSlow {
+					t.Errorf("closed with %s, %q", e.Code, e.Reason)
+				}
+				within(t, start, stallTimeout, stallTimeout)
+				<-r.gate
+				r.far.CloseNow()
+				all.Wait()
+			})
 		})
-		r.Send(make([]byte, fragment+1), nil)
-		<-time.After(interval - 10*time.Millisecond)
-		r.gate <- struct{}{}
-		r.Send(make([]byte, 10), nil) // what reads already takes this one
-		r.Send(make([]byte, 10), nil)
-		<-time.After(20 * time.Millisecond)
-		<-r.gate
-		<-time.After(interval / 2)
-		start := time.Now()
-		r.gate <- struct{}{}
-		r.Send(make([]byte, 10), nil)
-		r.Send(make([]byte, 10), nil)
-		<-r.ended
-		if e := r.End(); e.Code != wire.CloseSlow {
-			t.Errorf("closed with %s, %q", e.Code, e.Reason)
-		}
-		within(t, start, stallTimeout, stallTimeout)
-		<-r.gate
-		r.far.CloseNow()
-		all.Wait()
-	})
+	}
 }
 
 // One that answers a ping, if only just, stays.

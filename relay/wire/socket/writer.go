@@ -71,7 +71,7 @@ func (w *writer) send(f frame) error {
 	w.pulse.tell(f.len() > fragment)
 	w.pulse.writing.Store(true)
 	err := w.writeFrame(f)
-	w.pulse.writing.Store(false)
+	w.wrote(f.len() > fragment)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (w *writer) finish() error {
 	}
 	w.patience.Reset(w.o.WriteTimeout)
 	w.pulse.writing.Store(true)
-	defer w.pulse.writing.Store(false)
+	defer w.wrote(false)
 	return w.o.Line.finish()
 }
 
