@@ -11,6 +11,7 @@ import (
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
 	"syncline/crdt/id"
 	"syncline/relay/wire"
 	"syncline/storage"
@@ -44,13 +45,14 @@ type desk struct {
 	r       *replica
 	again   *again // of r
 	conns   map[connID]*conn
-	lastRow int64       // rows of this document up to here are in the graph, or our own
-	applied []int64     // rows that are in the core and whose marks could not be taken away
-	held    int         // rows of the journal that are left out
-	broken  error       // why the document could not be opened
-	unsaved []saveState // what the store did not take, one for each remote
-	over    bool        // it ends as soon as nothing waits
-	sent    rowSet      // has a lock of its own
+	lastRow int64        // rows of this document up to here are in the graph, or our own
+	applied []int64      // rows that are in the core and whose marks could not be taken away
+	held    int          // rows of the journal that are left out
+	broken  error        // why the document could not be opened
+	unsaved []saveState  // what the store did not take, one for each remote
+	over    bool         // it ends as soon as nothing waits
+	founded []graph.Meta // foundings of this round, which others' changes may wait for
+	sent    rowSet       // has a lock of its own
 	pace    pace
 
 	compared comparison
@@ -271,6 +273,7 @@ func (d *desk) round(ps []parcel) (over bool) {
 		in.reply <- err
 	}
 	d.operate(ps)
+	d.wakeFounded()
 	d.read(ps)
 	d.compare(ps)
 	for _, p := range ps {

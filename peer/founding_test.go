@@ -70,6 +70,27 @@ func TestACollectionThatTwoBeginIsOne(t *testing.T) {
 	}
 }
 
+// A change may come before the founding that it builds on, and that may then be made here:
+// a filter was mistaken, or the disk was full. It waits no longer then.
+func TestWhatWaitsForAFoundingThatIsMadeHere(t *testing.T) {
+	docs := away(t)
+	do(t, docs[0], crdt.Create("items", "theirs", nil))
+	do(t, docs[0], crdt.Set("items", "theirs", "n", 1))
+	late := slices.DeleteFunc(changesOf(t, docs[0]), func(c *chunk.Change) bool {
+		_, founds := crdt.Founds(c)
+		return founds
+	})
+	bring(t, docs[1], late...)
+	if len(changesOf(t, docs[1])) > 1 {
+		t.Fatal("it did not wait")
+	}
+	do(t, docs[1], crdt.Create("items", "ours", nil))
+	if got, want := jsonOf(t, docs[1]), `{"items":{"ours":{},"theirs":{"n":1}},"notes":{"first":{"text":"first"}}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	do(t, docs[1], crdt.Set("items", "theirs", "n", 2))
+}
+
 // An operation that is refused leaves no collection behind, and an undo takes the entity
 // and not the collection.
 func TestAFoundingOnlyGoesWithAnOperation(t *testing.T) {

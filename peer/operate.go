@@ -7,6 +7,7 @@ import (
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
+	"syncline/crdt/graph"
 	"syncline/storage"
 )
 
@@ -141,12 +142,28 @@ func (d *desk) stageOwn(all []*chunk.Change, m kept) error {
 		of := m
 		if i < len(all)-1 {
 			of.ops = nil
+			d.founded = append(d.founded, graph.MetaOf(c))
 		}
 		if err := d.r.stageLocal(c, of); err != nil {
 			return fmt.Errorf("our own change was refused: %w", err)
 		}
 	}
 	return nil
+}
+
+// wakeFounded takes in what waited for foundings that were made here. They are the
+// same whoever makes them, so a change of others may have come before one of them did.
+func (d *desk) wakeFounded() {
+	founded := d.founded
+	d.founded = nil
+	if d.r.orphans.Len() == 0 {
+		return
+	}
+	founded = slices.DeleteFunc(founded, func(m graph.Meta) bool { return !d.r.graph.Contains(m.Hash) }) // not stored
+	if len(founded) > 0 {
+		d.r.intake.Wake(founded)
+		d.store() // whose failure its senders are told of
+	}
 }
 
 // abandon throws the core document away: it has what is not in the journal. The

@@ -221,12 +221,39 @@ func (w *world) spoken(n *node, frame []byte) {
 		w.fail("%s sends a sync message that cannot be read: %v", n.name, err)
 		return
 	}
-	w.note("%s syncs %x: %s %d", n.name, sync.Document[:2], short(msg.Heads), len(sync.Data))
+	w.note("%s syncs %x with %s: %s", n.name, sync.Document[:2], sync.TargetID, told(msg))
 	for _, h := range msg.Heads {
 		if !n.stored[sync.Document][h] {
 			w.fail("%s speaks of change %s, which is not durable there", n.name, h)
 		}
 	}
+}
+
+// told is a sync message in words.
+func told(m *session.Message) string {
+	b := fmt.Appendf(nil, "it has %s", short(m.Heads))
+	if len(m.Need) > 0 {
+		b = fmt.Appendf(b, ", needs %s", short(m.Need))
+	}
+	for i := range m.Have {
+		b = fmt.Appendf(b, ", since %s", short(m.Have[i].LastSync))
+		if !m.Have[i].Bloom.Empty() {
+			b = append(b, " by filter"...)
+		}
+	}
+	if m.HasFlags {
+		b = fmt.Appendf(b, ", flags %x", m.Flags)
+	}
+	if changes, err := m.Changes(); err != nil {
+		b = fmt.Appendf(b, ", gives what cannot be read: %v", err)
+	} else if len(changes) > 0 {
+		hashes := make([]id.Hash, len(changes))
+		for i, c := range changes {
+			hashes[i] = c.Hash
+		}
+		b = fmt.Appendf(b, ", gives %s", short(hashes))
+	}
+	return string(b)
 }
 
 // apart reports whether two nodes cannot reach each other.
