@@ -40,6 +40,24 @@ test("two that begin a collection apart begin one, which any client reads as one
   }
 })
 
+test("what waited for a founding is journaled when that is made here", () => {
+  const base = replica().perform([create("old", "x")], 0).entry.body
+  const other = replica(base), r = replica(base)
+  const theirs = other.perform([create("items", "b")], 1000)
+  const later = other.perform([{ verb: "update", collection: "old", id: "x", fields: { n: 1 } }, create("items", "c")], 2000)
+  const waiting = r.take(() => r.handle.loadIncremental(later.entry.body), 3000)
+  expect(waiting.count).toBe(0)
+  expect(r.take(() => r.handle.loadIncremental(theirs.entry.body), 3000).count).toBe(0)
+  const { founded, entry, dirty } = r.perform([create("items", "a")], 4000)
+  expect(founded.map(f => [f.hash, f.local])).toEqual([[theirs.founded[0]!.hash, true], [theirs.entry.hash, false], [later.entry.hash, false]])
+  expect(dirty.get("items")).toBe("all")
+  expect(dirty.get("old")).toEqual(new Set(["x"]))
+  // What the journal has is whole.
+  const again = replica(base, ...founded.map(f => f.body), entry.body)
+  expect(again.heads).toEqual(r.heads)
+  expect(again.handle.materialize("_root")).toEqual({ old: { x: { n: 1 } }, items: { a: {}, b: {}, c: {} } })
+})
+
 test("a batch that is refused founds nothing", () => {
   const r = replica(replica().perform([create("old", "x")], 0).entry.body), before = r.heads
   expect(() => r.perform([create("items", "a"), create("old", "x")], 1000)).toThrow(/operation 2 .*exists already/)

@@ -80,7 +80,7 @@ export class Replica {
   perform(ops: readonly Operation[], now: number): { founded: Entry[], entry: Entry, dirty: Dirty } {
     if (ops.length === 0) throw new SynclineError("invalid", "a batch needs at least one operation")
     const intent = intentOf(ops)
-    const founded = this.#found(ops, now)
+    const { entries: founded, dirty } = this.#found(ops, now)
     this.#carryOut(ops)
     let hash: string | null
     try {
@@ -92,7 +92,6 @@ export class Replica {
     this.handle.updateDiffCursor()
     const body = this.handle.getLastLocalChange()!
     const meta = this.handle.getChangeMetaByHash(hash!)!
-    const dirty: Dirty = new Map()
     for (const o of ops) touch(dirty, o.collection, o.id)
     return { founded, entry: { hash: hash!, actor: this.actor, actorSeq: meta.seq, local: true, time: now, intent, body }, dirty }
   }
@@ -115,15 +114,19 @@ export class Replica {
     }
   }
 
-  /** Takes in the foundings that a batch needs, unless the batch itself cannot be carried out. */
-  #found(ops: readonly Operation[], now: number): Entry[] {
+  /**
+   * Takes in the foundings that a batch needs, unless the batch itself cannot be carried out, and with them what
+   * others have made in those collections and waited for them.
+   */
+  #found(ops: readonly Operation[], now: number): { entries: Entry[], dirty: Dirty } {
+    const none = { entries: [], dirty: new Map() }, before = this.heads
     // The first change of a document makes its collections itself: see crdt.Founding of the native peer.
-    if (this.heads.length === 0) return []
+    if (before.length === 0) return none
     const names = new Set(ops.filter(o => o.verb === "create" && !this.handle.getWithType("_root", o.collection)).map(o => o.collection))
-    if (names.size === 0) return []
+    if (names.size === 0) return none
     this.#carryOut(ops)
     this.handle.rollback()
-    const founded: Entry[] = []
+    const made = new Set<string>()
     for (const name of names) {
       const f = founding(this.core, name)
       // One that is in the history and does not show was taken out: the batch makes the collection then.
@@ -134,9 +137,9 @@ export class Replica {
         if (isPanic(error)) throw error
         continue // somebody has forged it, with other content
       }
-      if (this.has(f.hash)) founded.push({ hash: f.hash, actor: f.actor, actorSeq: 1, local: true, time: now, intent: f.intent, body: f.body })
+      if (this.has(f.hash)) made.add(f.hash)
     }
-    return founded
+    return { entries: this.#news(before, now, made), dirty: this.#touched() }
   }
 
   /**
@@ -154,16 +157,26 @@ export class Replica {
       for (const c of this.handle.keys("_root")) dirty.set(c, "all")
       return { entries: [], bulk: this.handle.save(), count, dirty }
     }
+    return { entries: this.#news(before, now, new Set()), count, dirty: this.#touched() }
+  }
+
+  /** What has come to the history since these were its heads, with the changes that were made here. */
+  #news(heads: readonly string[], now: number, here: ReadonlySet<string>): Entry[] {
+    const bodies = this.handle.getChanges([...heads])
+    return this.handle.getChangesMeta([...heads]).map((m, i): Entry => ({
+      hash: m.hash, actor: m.actor, actorSeq: m.seq, local: here.has(m.hash), time: now, intent: m.message ?? "", body: bodies[i]!,
+    }))
+  }
+
+  /** What has been touched since this was last asked, or the cursor was set. */
+  #touched(): Dirty {
+    const dirty: Dirty = new Map()
     for (const patch of this.handle.diffIncremental()) {
       const [collection, entity] = patch.path
       if (entity === undefined) dirty.set(String(collection), "all")
       else touch(dirty, String(collection), String(entity))
     }
-    const bodies = this.handle.getChanges(before)
-    const entries = this.handle.getChangesMeta(before).map((m, i): Entry => ({
-      hash: m.hash, actor: m.actor, actorSeq: m.seq, local: false, time: now, intent: m.message ?? "", body: bodies[i]!,
-    }))
-    return { entries, count, dirty }
+    return dirty
   }
 
   close(): void {
