@@ -67,7 +67,10 @@ func (p *proxy) shut(code wire.CloseCode) {
 func startProxy(t *testing.T, server string) *proxy {
 	t.Helper()
 	p := &proxy{server: server, cuts: map[*websocket.Conn]context.CancelFunc{}}
+	var passing sync.WaitGroup
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		passing.Add(1)
+		defer passing.Done()
 		ws, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return
@@ -85,7 +88,11 @@ func startProxy(t *testing.T, server string) *proxy {
 		}
 		p.pass(r.Context(), ws)
 	}))
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.Close() // which does not wait for what has become a WebSocket
+		p.cut()
+		passing.Wait()
+	})
 	p.url = "ws" + strings.TrimPrefix(s.URL, "http")
 	return p
 }

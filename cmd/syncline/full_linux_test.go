@@ -33,7 +33,7 @@ func TestAFullDiskIsSaidAndChangesNothing(t *testing.T) {
 	stdin(t, []byte(fmt.Sprintf(`{"text":{"$scalar":%q}}`, strings.Repeat("x", 2_000_000))))
 	refused(t, 1, []string{"disk is full", "free some space"}, "op", "--db", db, doc, "create", "items", "large", "-")
 	refused(t, 1, []string{"disk is full"}, "doc", "import", "--db", db, saved)
-	code, _, errs := cli(t, "sync", "--db", db, "--to", url, "--doc", elsewhere, "--once", "--timeout", "5s")
+	code, _, errs := cli(t, "sync", "--db", db, "--to", url, "--doc", elsewhere, "--once", "--timeout", "2m")
 	if code != 1 || !strings.Contains(errs, "full") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
