@@ -17,12 +17,17 @@ import (
 
 // auditTables holds what the tables show of a document against what it holds, one
 // entity after the other. Tables that are behind are left alone: whoever keeps them
-// brings them up.
+// brings them up. Errors: storage.ErrTables.
 func auditTables(d *doctor.Document, chunks [][]byte, found func(doctor.Finding)) error {
-	err := d.Shown(func(s *storage.Shown) error {
+	return d.Shown(func(s *storage.Shown) error {
 		t, exact, err := readTables(s.Definition)
+		if err != nil {
+			found(doctor.Finding{Kind: doctor.Projection, What: err.Error(),
+				Why: "open the file with the app, which makes all tables anew by its schema; the documents are not concerned"})
+			return nil
+		}
 		if t == nil {
-			return err
+			return nil
 		}
 		core, err := crdt.Load(crdt.MintActor(nil, d.Doc), chunks...)
 		if err != nil {
@@ -39,11 +44,6 @@ func auditTables(d *doctor.Document, chunks [][]byte, found func(doctor.Finding)
 			Repair: func(ctx context.Context, m *storage.Mending) error { return m.Unshow(ctx, number, doc) }})
 		return nil
 	})
-	if errors.Is(err, storage.ErrTables) {
-		found(doctor.Finding{Kind: doctor.Projection, What: err.Error(), Why: doctor.OtherTables})
-		return nil
-	}
-	return err
 }
 
 // readTables returns the tables as who made them would have them; nil if they will be
@@ -52,7 +52,7 @@ func auditTables(d *doctor.Document, chunks [][]byte, found func(doctor.Finding)
 func readTables(def storage.Definition) (t *tables, exact bool, err error) {
 	var source tablesSource
 	if err := json.Unmarshal(def.Source, &source); err != nil {
-		return nil, false, fmt.Errorf("%w: what they were made by cannot be read: %w", storage.ErrTables, err)
+		return nil, false, fmt.Errorf("what the tables were made by cannot be read: %w", err)
 	}
 	if source.Version != tablesVersion {
 		return nil, false, nil
@@ -60,7 +60,7 @@ func readTables(def storage.Definition) (t *tables, exact bool, err error) {
 	var rules crdt.Rules
 	if source.Schema != nil {
 		if rules.Schema, err = schema.Parse(source.Schema); err != nil {
-			return nil, false, fmt.Errorf("%w: their schema cannot be read: %w", storage.ErrTables, err)
+			return nil, false, fmt.Errorf("the schema of the tables cannot be read: %w", err)
 		}
 	}
 	own, err := sourceOf(rules)

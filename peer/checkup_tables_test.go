@@ -326,12 +326,39 @@ func TestTablesThatFunctionsOfAnAppKeep(t *testing.T) {
 	}
 }
 
-// Tables that are not there are said to be so, and the rest is looked at.
-func TestATableThatIsNotThere(t *testing.T) {
-	s := newTabled(t)
-	s.alter(`DROP TABLE projection_1`, `DROP TABLE search_1`)
-	r := s.look()
-	if !slices.Equal(wrong(r), []doctor.Kind{doctor.Projection}) || r.Findings[0].Why == "" || r.Documents != 2 || r.Changes != 12 {
-		t.Errorf("%d documents, %d changes, found\n%s", r.Documents, r.Changes, words(r))
+// Tables that are not there, or are others, are made again, once for all documents.
+func TestATableThatIsNotAsItWasDefined(t *testing.T) {
+	for name, damage := range map[string][]string{
+		"gone":               {`DROP TABLE projection_1`, `DROP TABLE search_1`},
+		"without its column": {`DROP TRIGGER search_1_updating`, `DROP TRIGGER search_1_updated`, `ALTER TABLE projection_1 RENAME COLUMN rank TO other`},
+		"without its words":  {`DROP TABLE search_1`},
+		"without a trigger":  {`DROP TRIGGER search_1_deleted`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTabled(t)
+			s.alter(damage...)
+			r := s.look()
+			if !slices.Equal(wrong(r), []doctor.Kind{doctor.Projection}) || len(r.Findings) != 1 || r.Findings[0].Mend == "" || r.Documents != 2 || r.Changes != 12 {
+				t.Errorf("%d documents, %d changes, found\n%s", r.Documents, r.Changes, words(r))
+			}
+			if r := s.mend(CheckupOptions{}); !r.Healthy() || len(r.Mended) != 1 {
+				t.Errorf("after mending\n%s", words(r))
+			}
+			if got := dumpOf(t, openPeer(t, s.path, s.o)); got != s.shown {
+				t.Errorf("after mending it shows\n%s\nwant\n%s", got, s.shown)
+			}
+			db := func() *sql.DB {
+				db, err := sql.Open("sqlite3", s.path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return db
+			}()
+			defer db.Close()
+			var found int
+			if err := db.QueryRow(`SELECT count(*) FROM search_1 WHERE search_1 MATCH 'buy'`).Scan(&found); err != nil || found != 8 {
+				t.Errorf("%d of 8 texts are found: %v", found, err)
+			}
+		})
 	}
 }

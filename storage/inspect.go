@@ -24,6 +24,7 @@ type Inspection struct {
 	db      *sql.DB // nil in an inspection of a Mending
 	conn    *sql.Conn
 	version int64
+	known   knownTables
 }
 
 // Inspect opens a file for inspection. Errors: ErrForeign; ErrNewer; ErrDamaged if not

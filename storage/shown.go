@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
@@ -61,17 +62,28 @@ func (l *Look) Shown(fn func(*Shown) error) error {
 	return fn(s)
 }
 
-// open finds the tables out.
+// open finds the tables out, once for all documents of an inspection.
 func (s *Shown) open() error {
-	numbers, tables, err := s.l.i.defined(s.l.ctx)
-	if err != nil {
-		return err
+	k := &s.l.i.known
+	if k.generation != s.Generation {
+		numbers, tables, err := s.l.i.asDefined(s.l.ctx)
+		if err != nil {
+			return err
+		}
+		*k = knownTables{s.Generation, numbers, tables}
 	}
-	s.Tables, s.tables = tables, []*shownTable{{}}
-	for i := range tables {
-		s.tables = append(s.tables, &shownTable{number: numbers[i], table: &tables[i]})
+	s.Tables, s.tables = k.tables, []*shownTable{{}}
+	for i := range k.tables {
+		s.tables = append(s.tables, &shownTable{number: k.numbers[i], table: &k.tables[i]})
 	}
 	return nil
+}
+
+// knownTables are the tables of a definition.
+type knownTables struct {
+	generation int64 // 0: none
+	numbers    []int64
+	tables     []Table
 }
 
 // defined lists the tables of collections that have their own.
@@ -90,6 +102,48 @@ func (i *Inspection) defined(ctx context.Context) (numbers []int64, tables []Tab
 		return err
 	}, `SELECT id, collection, definition FROM projections WHERE definition IS NOT NULL ORDER BY id`)
 	return numbers, tables, err
+}
+
+// asDefined is defined of tables that are there as they were defined. SQLite would
+// read a column that is not there as a text, and a row cannot be written beside a
+// full-text index that has gone.
+func (i *Inspection) asDefined(ctx context.Context) (numbers []int64, tables []Table, err error) {
+	numbers, tables, err = i.defined(ctx)
+	for k := range tables {
+		t := &tables[k]
+		has, err := i.names(ctx, `SELECT name FROM pragma_table_info(?) ORDER BY cid`, projectionTable(numbers[k]))
+		if err != nil {
+			return nil, nil, err
+		}
+		switch want := t.columnNames(); {
+		case len(has) == 0:
+			return nil, nil, fmt.Errorf("%w: there is no table of %q", ErrTables, t.Collection)
+		case !slices.Equal(has, want):
+			return nil, nil, fmt.Errorf("%w: the table of %q has the columns %q, not %q", ErrTables, t.Collection, has, want)
+		case len(t.searched()) == 0:
+			continue
+		}
+		search := searchTable(numbers[k])
+		has, err = i.names(ctx, `SELECT substr(name, length(?1) + 1) FROM sqlite_schema WHERE name = ?1 OR tbl_name = ?2 AND type = 'trigger' AND substr(name, 1, length(?1)) = ?1 ORDER BY 1`, search, projectionTable(numbers[k]))
+		if err != nil {
+			return nil, nil, err
+		}
+		if want := []string{"", "_deleted", "_inserted", "_updated", "_updating"}; !slices.Equal(has, want) {
+			return nil, nil, fmt.Errorf("%w: the full-text index of %q is not whole", ErrTables, t.Collection)
+		}
+	}
+	return numbers, tables, err
+}
+
+// names are what a query selects.
+func (i *Inspection) names(ctx context.Context, query string, args ...any) (names []string, err error) {
+	err = i.rows(ctx, func(r *sql.Rows) error {
+		var name string
+		err := r.Scan(&name)
+		names = append(names, name)
+		return err
+	}, query, args...)
+	return names, err
 }
 
 func (s *Shown) close() {
@@ -204,7 +258,7 @@ func (i *Inspection) ShownNowhere(ctx context.Context, fn func(doc string) error
 		return classify(err)
 	}
 	defer i.conn.ExecContext(context.WithoutCancel(ctx), `RELEASE shown`)
-	numbers, _, err := i.defined(ctx)
+	numbers, _, err := i.asDefined(ctx)
 	if err != nil {
 		return err
 	}
@@ -270,6 +324,30 @@ func (m *Mending) DropShown(ctx context.Context, doc string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("delete the rows of %q: %w", doc, err)
+	}
+	return nil
+}
+
+// RemakeTables makes all tables again as they were defined, empty: whoever keeps them
+// makes the rows of every document anew. ErrTables if that cannot be read any more.
+func (m *Mending) RemakeTables(ctx context.Context) error {
+	numbers, tables, err := m.Inspection().defined(ctx)
+	if err == nil {
+		err = m.transact(ctx, func(exec func(string, ...any) error) error {
+			queries := []string{`DELETE FROM entities`, allBehind, `UPDATE projections SET version = version + 1`, `UPDATE projecting SET generation = generation + 1`}
+			for i, n := range numbers {
+				queries = append(append(queries, dropTables(n)...), tables[i].statements(n)...)
+			}
+			for _, q := range queries {
+				if err := exec(q); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("make the tables again: %w", err)
 	}
 	return nil
 }

@@ -165,18 +165,14 @@ func (t *tx) setTables(d *Definition) error {
 		return err
 	}
 	for _, n := range defined {
-		for _, name := range []string{searchTable(n), projectionTable(n)} {
-			if err := t.once(`DROP TABLE IF EXISTS ` + name); err != nil {
-				return fmt.Errorf("drop table %s: %w", name, err)
+		for _, q := range dropTables(n) {
+			if err := t.once(q); err != nil {
+				return fmt.Errorf("%s: %w", q, err)
 			}
 		}
 	}
 	t.w.forgetProjections()
-	for _, q := range []string{
-		`DELETE FROM entities`,
-		`DELETE FROM projections`,
-		`UPDATE documents SET projected_row = 0, projecting = 0`,
-	} {
+	for _, q := range []string{`DELETE FROM entities`, `DELETE FROM projections`, allBehind} {
 		if err := t.exec(q); err != nil {
 			return err
 		}
@@ -194,6 +190,14 @@ func (t *tx) setTables(d *Definition) error {
 	}
 	t.tables = true
 	return nil
+}
+
+// allBehind has the tables count as showing nothing of any document.
+const allBehind = `UPDATE documents SET projected_row = 0, projecting = 0`
+
+// dropTables drops the n-th table.
+func dropTables(n int64) []string {
+	return []string{`DROP TABLE IF EXISTS ` + searchTable(n), `DROP TABLE IF EXISTS ` + projectionTable(n)}
 }
 
 // definedTables lists the numbers of the collections with tables of their own.
@@ -217,21 +221,35 @@ func (t *tx) makeTable(n int64, table *Table) error {
 	if err := t.exec(`INSERT INTO projections (id, collection, definition) VALUES (?, ?, ?)`, n, table.Collection, string(text)); err != nil {
 		return err
 	}
-	var columns strings.Builder
-	for _, c := range table.Columns {
-		columns.WriteString(QuoteName(c.Name) + ", ")
-	}
-	statements := []string{fmt.Sprintf(`CREATE TABLE %s (_row INTEGER PRIMARY KEY, _doc TEXT NOT NULL, _id TEXT NOT NULL, %s
-		_extra TEXT, _conflict INTEGER NOT NULL, _violation TEXT, UNIQUE (_doc, _id))`, projectionTable(n), columns.String())}
-	if names := table.searched(); len(names) > 0 {
-		statements = append(statements, searchStatements(n, names, table.Search)...)
-	}
-	for _, q := range statements {
+	for _, q := range table.statements(n) {
 		if err := t.once(q); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// statements make the n-th table.
+func (t *Table) statements(n int64) []string {
+	var columns strings.Builder
+	for _, c := range t.Columns {
+		columns.WriteString(QuoteName(c.Name) + ", ")
+	}
+	statements := []string{fmt.Sprintf(`CREATE TABLE %s (_row INTEGER PRIMARY KEY, _doc TEXT NOT NULL, _id TEXT NOT NULL, %s
+		_extra TEXT, _conflict INTEGER NOT NULL, _violation TEXT, UNIQUE (_doc, _id))`, projectionTable(n), columns.String())}
+	if names := t.searched(); len(names) > 0 {
+		statements = append(statements, searchStatements(n, names, t.Search)...)
+	}
+	return statements
+}
+
+// columnNames are the names of all columns, in order.
+func (t *Table) columnNames() []string {
+	names := []string{columnRow, ColumnDocument, ColumnEntity}
+	for _, c := range t.Columns {
+		names = append(names, c.Name)
+	}
+	return append(names, ColumnExtra, ColumnConflict, ColumnViolation)
 }
 
 // searched lists the columns of the full-text index.

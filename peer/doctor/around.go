@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -152,7 +153,9 @@ func (e *examination) checks(ctx context.Context, d *Document) error {
 			f.Document = d.Doc
 			e.add(f)
 		})
-		if err != nil {
+		if errors.Is(err, storage.ErrTables) {
+			e.otherTables(err)
+		} else if err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,7 @@ type examination struct {
 	found  []Finding
 	seen   map[seen]int
 	cut    int
+	tables bool // it is said that they are not as they were defined
 
 	openings, changes int64
 	documents         int
@@ -130,7 +131,7 @@ func (e *examination) strangers(ctx context.Context) error {
 	})
 	switch {
 	case errors.Is(err, storage.ErrTables):
-		e.add(Finding{Kind: Projection, What: err.Error(), Why: OtherTables})
+		e.otherTables(err)
 	case errors.Is(err, storage.ErrDamaged), errors.Is(err, storage.ErrIO):
 		return nil // a finding says so
 	default:
@@ -139,8 +140,16 @@ func (e *examination) strangers(ctx context.Context) error {
 	return nil
 }
 
-// OtherTables is what to do about tables that are not as they were defined.
-const OtherTables = "open the file with an app that has another version of its schema, which makes all tables anew; the documents are not concerned"
+// otherTables adds that tables are not as they were defined. One document is enough to
+// say so.
+func (e *examination) otherTables(err error) {
+	if !e.tables {
+		e.tables = true
+		e.add(Finding{Kind: Projection, What: err.Error(),
+			Mend:   "make all tables again, and their rows when they are next read; the documents are not concerned",
+			Repair: func(ctx context.Context, m *storage.Mending) error { return m.RemakeTables(ctx) }})
+	}
+}
 
 // list returns the numbers of the documents to look at.
 func (e *examination) list(ctx context.Context) (numbers []int64, err error) {
