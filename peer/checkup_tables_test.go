@@ -328,17 +328,20 @@ func TestTablesThatFunctionsOfAnAppKeep(t *testing.T) {
 
 // Tables that are not there, or are others, are made again, once for all documents.
 func TestATableThatIsNotAsItWasDefined(t *testing.T) {
+	alsoIndex := map[string]int{"gone from its words": 1} // SQLite says something, too
 	for name, damage := range map[string][]string{
-		"gone":               {`DROP TABLE projection_1`, `DROP TABLE search_1`},
-		"without its column": {`DROP TRIGGER search_1_updating`, `DROP TRIGGER search_1_updated`, `ALTER TABLE projection_1 RENAME COLUMN rank TO other`},
-		"without its words":  {`DROP TABLE search_1`},
-		"without a trigger":  {`DROP TRIGGER search_1_deleted`},
+		"gone":                {`DROP TABLE projection_1`, `DROP TABLE search_1`},
+		"without its column":  {`DROP TRIGGER search_1_updating`, `DROP TRIGGER search_1_updated`, `ALTER TABLE projection_1 RENAME COLUMN rank TO other`},
+		"gone from its words": {`DROP TABLE projection_1`},
+		"without its words":   {`DROP TABLE search_1`},
+		"without a trigger":   {`DROP TRIGGER search_1_deleted`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTabled(t)
 			s.alter(damage...)
 			r := s.look()
-			if !slices.Equal(wrong(r), []doctor.Kind{doctor.Projection}) || len(r.Findings) != 1 || r.Findings[0].Mend == "" || r.Documents != 2 || r.Changes != 12 {
+			last := r.Findings[len(r.Findings)-1]
+			if last.Kind != doctor.Projection || len(r.Findings) != 1+alsoIndex[name] || last.Mend == "" || r.Documents != 2 || r.Changes != 12 {
 				t.Errorf("%d documents, %d changes, found\n%s", r.Documents, r.Changes, words(r))
 			}
 			if r := s.mend(CheckupOptions{}); !r.Healthy() || len(r.Mended) != 1 {

@@ -157,6 +157,9 @@ func (i *Inspection) checkPages(ctx context.Context, quick bool, fn func(FileFau
 			f.Kind, f.Name = FaultIndex, name
 		} else if name, ok := strings.CutPrefix(line, "malformed inverted index for FTS4 table main."); ok {
 			f.Kind, f.Name = FaultIndex, name
+		} else if rest, ok := strings.CutPrefix(line, "unable to validate the inverted index for FTS4 table main."); ok {
+			f.Kind = FaultIndex // its table is not there, or is another
+			f.Name, _, _ = strings.Cut(rest, ":")
 		}
 		if line == "ok" || f.Kind == FaultIndex && indexes[f.Name] {
 			continue // once for each index
