@@ -2,10 +2,12 @@ package peer
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"syncline/crdt"
+	"syncline/crdt/chunk"
 	"syncline/crdt/id"
 	"syncline/storage"
 )
@@ -75,5 +77,48 @@ func TestMarksThatTheDiskDidNotTakeAwayGoLater(t *testing.T) {
 	s.wait()
 	if n := marks(); n != 0 {
 		t.Errorf("%d marks are there, and the disk takes all", n)
+	}
+}
+
+// A change that another process gives to its core as a document is opened here holds that
+// up, and does not make it fail.
+func TestAChangeThatAnotherProcessIsJustApplyingIsWaitedFor(t *testing.T) {
+	r := serveRelay(t)
+	ada := newPeer(t, r.url)
+	a := create(t, ada)
+	do(t, a, note("first"))
+	syncOnce(t, ada)
+	path := filepath.Join(t.TempDir(), "peer.db")
+	other, err := storage.Open(bounded(t), path, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	var rows []int64
+	o, attempts := remotes(testOptions(), r.url), 0
+	o.elsewherePatience = patience
+	o.onApply = func(at applyPoint, _ []*chunk.Change) {
+		if at != applyStored {
+			return
+		}
+		if attempts++; attempts == 2 { // the first was in vain
+			if err := other.EndApplying(bounded(t), rows); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	p := openPeer(t, path, o)
+	d := fetch(t, p, a.ID())
+	syncOnce(t, p)
+	marks, err := other.Applying(bounded(t), a.ID())
+	if err != nil || len(marks) != 1 {
+		t.Fatalf("marks %+v, %v", marks, err)
+	}
+	rows = []int64{marks[0].Row}
+	if err := other.BeginApplying(bounded(t), rows); err != nil {
+		t.Fatal(err)
+	}
+	if n := collectionLen(t, d, "notes"); n != 1 || attempts != 2 {
+		t.Errorf("%d notes after %d attempts", n, attempts)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"syncline/crdt"
 	"syncline/crdt/chunk"
@@ -40,10 +41,19 @@ func (p *Peer) openCore(ctx context.Context, doc id.Document) (*crdt.Document, e
 }
 
 // openCore makes the core document under a fresh actor. singly has the core get
-// each marked change by itself, each noted as begun alone.
+// each marked change by itself, each noted as begun alone. A change that another process
+// is giving to its core just then is waited for.
 func (d *desk) openCore(ctx context.Context, singly bool) (*crdt.Document, error) {
-	for {
+	for until := time.Now().Add(d.p.o.elsewherePatience); ; {
 		doc, culprit, err := d.buildCore(ctx, singly)
+		if errors.Is(err, storage.ErrApplying) && time.Now().Before(until) {
+			select {
+			case <-time.After(elsewherePoll):
+				continue
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
 		if culprit == nil {
 			if err == nil {
 				d.sayOthers(doc)

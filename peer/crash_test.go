@@ -296,7 +296,9 @@ func TestAChangeThatAnotherProcessDoesNotFinishIsLeftAside(t *testing.T) {
 	a := create(t, ada)
 	do(t, a, note("first"))
 	path := filepath.Join(t.TempDir(), "peer.db")
-	p := openPeer(t, path, remotes(testOptions(), r.url))
+	hasty := testOptions()
+	hasty.elsewherePatience = time.Millisecond
+	p := openPeer(t, path, remotes(hasty, r.url))
 	d := fetch(t, p, a.ID())
 	both := func() {
 		t.Helper()
@@ -323,9 +325,7 @@ func TestAChangeThatAnotherProcessDoesNotFinishIsLeftAside(t *testing.T) {
 	if _, err := d.Value(bounded(t)); !errors.Is(err, storage.ErrApplying) {
 		t.Errorf("the document that another process is busy with: %v", err)
 	}
-	o := testOptions()
-	o.elsewherePatience = time.Millisecond
-	verb := openPeer(t, path, o)
+	verb := openPeer(t, path, hasty)
 	v, err := verb.OpenDocument(bounded(t), a.ID())
 	if err != nil {
 		t.Fatal(err)
