@@ -16,9 +16,8 @@ func TestMain(m *testing.M) {
 	if profile := os.Getenv(helperEnv); profile != "" {
 		exit(helper(profile, os.Args[1:]))
 	}
-	if address := os.Getenv(floorEnv); address != "" {
-		floorReaders(address, full.readers, os.Getenv(floorEnv+"_SILENT") != "")
-		return
+	if readers := os.Getenv(floorEnv); readers != "" {
+		exit(floorReaders(readers))
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -12,7 +14,7 @@ import (
 )
 
 // floorEnv makes this program the readers of BenchmarkFloor. Its value is the address
-// to dial.
+// to dial, how many they are, and how many bytes an answer has.
 const floorEnv = "SYNCLINE_COMPARE_FLOOR"
 
 // Sizes of the fan-out's messages, as they are on our relay: a change of a letter to a
@@ -27,37 +29,38 @@ const (
 // readers of automerge-repo's protocol give to each and those of Yjs do not. It tells
 // the CPU seconds of the writing process.
 func BenchmarkFloor(b *testing.B) {
+	work := full
+	if testing.Short() {
+		work = tiny
+	}
 	for name, answered := range map[string]int{"answered": floorAnswered, "unanswered": 0} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
-				b.ReportMetric(floor(b, full.readers, full.edits, answered).Seconds(), "cpu-s")
+				b.ReportMetric(floor(b, work, answered).Seconds(), "cpu-s")
 			}
 		})
 	}
 }
 
-func floor(b *testing.B, readers, edits, answered int) time.Duration {
+func floor(b *testing.B, work sizes, answered int) time.Duration {
 	l := rig.Get(net.Listen("tcp", "127.0.0.1:0"))(b)
 	defer l.Close()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), floorEnv+"="+l.Addr().String())
-	if answered == 0 {
-		cmd.Env = append(cmd.Env, floorEnv+"_SILENT=1")
-	}
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", floorEnv, l.Addr(), work.readers, answered))
 	rig.OK(b, cmd.Start())
 	defer func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	}()
-	conns := make([]net.Conn, readers)
-	ends := make(chan error, readers)
+	conns := make([]net.Conn, work.readers)
+	ends := make(chan error, work.readers)
 	for i := range conns {
 		c := rig.Get(l.Accept())(b)
 		defer c.Close()
 		conns[i] = c
 		go func() {
 			buffer := make([]byte, 4096)
-			for left := edits * answered; left > 0; {
+			for left := work.edits * answered; left > 0; {
 				n, err := c.Read(buffer)
 				if left -= n; err != nil {
 					ends <- err
@@ -69,9 +72,9 @@ func floor(b *testing.B, readers, edits, answered int) time.Duration {
 	}
 	message := make([]byte, floorSent)
 	before := rig.UsageOf(os.Getpid()).CPU
-	tick := time.NewTicker(full.interval)
+	tick := time.NewTicker(work.interval)
 	defer tick.Stop()
-	for range edits {
+	for range work.edits {
 		for _, c := range conns {
 			rig.Get(c.Write(message))(b)
 		}
@@ -84,31 +87,40 @@ func floor(b *testing.B, readers, edits, answered int) time.Duration {
 }
 
 // floorReaders read until the other end has gone, and answer.
-func floorReaders(address string, readers int, silent bool) {
-	ends := make(chan struct{})
+func floorReaders(value string) error {
+	var address string
+	var readers, answered int
+	if _, err := fmt.Sscan(value, &address, &readers, &answered); err != nil {
+		return err
+	}
+	ends := make(chan error)
 	for range readers {
-		go func() {
-			defer func() { ends <- struct{}{} }()
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				return
-			}
-			defer c.Close()
-			message, answer := make([]byte, floorSent), make([]byte, floorAnswered)
-			for {
-				if _, err := io.ReadFull(c, message); err != nil {
-					return
-				}
-				if silent {
-					continue
-				}
-				if _, err := c.Write(answer); err != nil {
-					return
-				}
-			}
-		}()
+		go func() { ends <- floorReader(address, answered) }()
 	}
 	for range readers {
-		<-ends
+		if err := <-ends; err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return nil
+}
+
+func floorReader(address string, answered int) error {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	message, answer := make([]byte, floorSent), make([]byte, answered)
+	for {
+		if _, err := io.ReadFull(c, message); err != nil {
+			return err
+		}
+		if answered == 0 {
+			continue
+		}
+		if _, err := c.Write(answer); err != nil {
+			return err
+		}
 	}
 }
